@@ -61,8 +61,8 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-ur
 lock: $(BIN)/python ## Write requirements/ anew from pyproject.toml (UPGRADE=--upgrade takes the newest versions)
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements/bootstrap.txt
 	echo uv | $(LOCK) - -o requirements/bootstrap.txt
-	$(LOCK) pyproject.toml -o requirements/run.txt
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
 
 browser: ## Install Debian's Chromium for the browser tests, where it is missing
 	@if command -v chromium >/dev/null || [ -x "$$CHROMIUM" ]; then :; \
