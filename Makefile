@@ -17,10 +17,11 @@ help: ## List the targets
 env: $(STAMP) ## Make the environment in .venv from the locked requirements
 	@echo "Ready: $(BIN)/tracker"
 
+# --clear: an environment whose Python was removed from the machine is made anew
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "$(PYTHON) is older than Python 3.11: name a newer one with 'make env PYTHON=python3.12'" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 
 # uv is some ten times faster; where it cannot be had, or cannot reach the index as pip can, pip does the same work.
 # Everything, the build backend too, comes from the lock and is checked against its hashes.
