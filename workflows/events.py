@@ -1,0 +1,347 @@
+"""The event kinds of a case's history, typed, and the edge at which their data is checked.
+
+An event says what happened, on which local date it was true, when it was recorded and by whom. Its data is
+plain JSON: dates are ISO texts, and are checked here once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from workflows.conditions import Value
+from workflows.dates import in_words, listed
+from workflows.errors import Refused
+from workflows.pathway import FactDefinition, Pathway
+
+_SLUG = r"^[a-z0-9][a-z0-9-]{0,60}$"
+_NOT_VALUES = {"", "na", "n/a", "not documented", "not recorded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one case.
+
+    ``on`` is a local date of the clinic; ``recorded_at`` is an aware time; ``seq`` is the order in which the
+    record learned of it; ``id`` is unique within the case.
+    """
+
+    id: str
+    seq: int
+    kind: str
+    on: date
+    data: dict[str, Any]
+    recorded_at: datetime | None = None
+    actor: str = ""
+
+    @property
+    def order(self) -> tuple[date, int]:
+        return (self.on, self.seq)
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, str_strip_whitespace=True, strict=False)
+
+
+class PatientData(_Data):
+    """Who the patient is. Only the reference is needed; everything else may be unknown."""
+
+    ref: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str | None = Field(default=None, max_length=200)
+    birth_date: date | None = None
+    sex: str | None = Field(default=None, pattern="^(female|male|other|unknown)$")
+    mrn: str | None = Field(default=None, max_length=64)
+
+
+class CaseOpened(_Data):
+    """A case enters the register, at the pathway's start or at a state that allows entry."""
+
+    clinic: str = Field(min_length=1, max_length=120)
+    timezone: str
+    patient: PatientData
+    navigator: str | None = Field(default=None, pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)
+    state: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in _zones():
+            raise ValueError(f"{zone!r} is not an IANA time zone such as Europe/London")
+        return zone
+
+
+class ActivityDone(_Data):
+    activity: str = Field(pattern=_SLUG)
+    result: str | None = Field(default=None, max_length=500)
+    completes: str | None = None
+    note: str | None = Field(default=None, max_length=2000)
+
+
+class ActivityWaived(_Data):
+    activity: str = Field(pattern=_SLUG)
+    reason: str = Field(min_length=1, max_length=2000)
+    rule: str | None = None
+
+
+class ActivityRescheduled(_Data):
+    activity: str = Field(pattern=_SLUG)
+    to: date
+    reason: str = Field(min_length=1, max_length=2000)
+    rule: str | None = None
+
+
+class ActivityBooked(_Data):
+    activity: str = Field(pattern=_SLUG)
+    for_: date = Field(alias="for")
+    rule: str | None = None
+
+
+class TestRequested(_Data):
+    """A test asked for on clinical suspicion; any name, since the source's list ends with "etc." (S07)."""
+
+    activity: str = Field(pattern=_SLUG)
+    reason: str | None = Field(default=None, max_length=2000)
+
+
+class ContactAttempted(_Data):
+    channel: str = Field(pattern=_SLUG)
+    outcome: str = Field(pattern=_SLUG)
+    note: str | None = Field(default=None, max_length=2000)
+
+
+class NoteAdded(_Data):
+    text: str = Field(min_length=1, max_length=10000)
+
+
+class WarningExplained(_Data):
+    warning: str
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class CaseHandedOver(_Data):
+    navigator: str = Field(pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)
+    reason: str | None = Field(default=None, max_length=2000)
+
+
+class EventCorrected(_Data):
+    event: str | int
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class StateChanged(_Data):
+    """A trigger with what it asks; facts may be recorded along with it."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, str_strip_whitespace=True)
+
+    trigger: str
+    treatment: str | None = None
+    intent: str | None = None
+    planned_on: date | None = None
+    review_on: date | None = None
+    reason: str | None = Field(default=None, max_length=2000)
+    line: int | str | None = None
+    concurrent: bool | None = None
+    reasons: dict[str, str] | None = None
+
+
+_KINDS: dict[str, type[_Data]] = {
+    "case:opened": CaseOpened,
+    "state:changed": StateChanged,
+    "activity:done": ActivityDone,
+    "activity:waived": ActivityWaived,
+    "activity:rescheduled": ActivityRescheduled,
+    "activity:booked": ActivityBooked,
+    "test:requested": TestRequested,
+    "contact:attempted": ContactAttempted,
+    "note:added": NoteAdded,
+    "warning:explained": WarningExplained,
+    "case:handed_over": CaseHandedOver,
+    "event:corrected": EventCorrected,
+}
+KINDS: tuple[str, ...] = ("fact:recorded", *_KINDS)
+
+
+def _zones() -> frozenset[str]:
+    global _known_zones
+    if not _known_zones:
+        _known_zones = frozenset(available_timezones())
+    return _known_zones
+
+
+_known_zones: frozenset[str] = frozenset()
+
+
+def zone(name: str) -> ZoneInfo:
+    """The clinic's time zone."""
+    return ZoneInfo(name)
+
+
+def checked_data(pathway: Pathway, kind: str, data: Any) -> dict[str, Any]:
+    """The event's data, checked and in one plain form; raises :class:`Refused` with every reason."""
+    if not isinstance(data, dict):
+        raise Refused("data must be an object")
+    if kind == "fact:recorded":
+        return _checked_facts(pathway, data)
+    model = _KINDS.get(kind)
+    if model is None:
+        raise Refused(f"unknown event {kind!r}; known are {listed(KINDS, 'and')}")
+    plain = _validated(model, data)
+    if kind == "state:changed":
+        return _checked_trigger(pathway, plain)
+    _check_names(pathway, kind, plain)
+    return plain
+
+
+def _validated(model: type[_Data], data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return model.model_validate(data).model_dump(mode="json", by_alias=True, exclude_none=True)
+    except ValidationError as error:
+        raise Refused(*[_in_words(model, problem) for problem in error.errors()]) from None
+
+
+def _in_words(model: type[_Data], problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        return f"{where} is not understood; known here are {listed(known, 'and')}"
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _checked_trigger(pathway: Pathway, plain: dict[str, Any]) -> dict[str, Any]:
+    trigger = pathway.trigger_named.get(plain["trigger"])
+    if trigger is None:
+        raise Refused(f"unknown trigger {plain['trigger']!r}; known are {listed(sorted(pathway.trigger_named), 'and')}")
+    if plain.get("treatment") and plain["treatment"] not in pathway.treatment_named:
+        raise Refused(f"unknown treatment {plain['treatment']!r}; known are {listed(sorted(pathway.treatment_named), 'and')}")
+    intents = [choice.value for choice in pathway.intents]
+    if plain.get("intent") and plain["intent"] not in intents:
+        raise Refused(f"unknown intent {plain['intent']!r}; known are {listed(intents)}")
+    facts = {name: value for name, value in plain.items() if name not in StateChanged.model_fields}
+    return plain | (_checked_facts(pathway, facts) if facts else {})
+
+
+def facts_in(event: Event) -> dict[str, Any]:
+    """The facts that an event records: all of a ``fact:recorded``, the extra names of a ``state:changed``."""
+    if event.kind == "fact:recorded":
+        return event.data
+    if event.kind == "state:changed":
+        return {name: value for name, value in event.data.items() if name not in StateChanged.model_fields}
+    return {}
+
+
+def _check_names(pathway: Pathway, kind: str, plain: dict[str, Any]) -> None:
+    for field in ("rule", "completes"):
+        if field in plain and plain[field] not in pathway.rule_named:
+            raise Refused(f"unknown follow-up rule {plain[field]!r}")
+    if kind == "warning:explained" and plain["warning"] not in pathway.warning_named:
+        raise Refused(f"unknown warning {plain['warning']!r}")
+    if kind == "case:opened" and "state" in plain:
+        _check_entry(pathway, plain["state"])
+
+
+def _check_entry(pathway: Pathway, state: str) -> None:
+    if state not in pathway.state_named:
+        raise Refused(f"unknown state {state!r}")
+    if not pathway.state_named[state].entry:
+        entries = [s.name for s in pathway.states if s.entry]
+        raise Refused(f"a case cannot enter the register at {state}; it can at {listed(entries)}")
+
+
+def _checked_facts(pathway: Pathway, data: dict[str, Any]) -> dict[str, Any]:
+    if not data:
+        raise Refused("no fact is given")
+    problems, facts = [], {}
+    for name, value in data.items():
+        try:
+            facts[name] = checked_fact(pathway, name, value)
+        except Refused as refusal:
+            problems.extend(refusal.reasons)
+    if problems:
+        raise Refused(*problems)
+    return facts
+
+
+def checked_fact(pathway: Pathway, name: str, value: Any) -> Any:
+    """One value in plain JSON form; ``None`` says that the fact is unknown from then on."""
+    fact = pathway.fact_named.get(name)
+    if fact is None:
+        known = sorted(f.name for f in pathway.facts if f.derived is None)
+        raise Refused(f"unknown fact {name!r}; known are {listed(known, 'and')}")
+    if fact.derived is not None:
+        raise Refused(f"{name} is derived from other facts and cannot be recorded")
+    return None if value is None else _CHECKS[fact.type](fact, value)
+
+
+def _choice(fact: FactDefinition, value: Any) -> str:
+    allowed = [choice.value for choice in fact.choices]
+    if value not in allowed:
+        raise Refused(f"{fact.name}: {value!r} is not one of {listed(allowed)}")
+    return str(value)
+
+
+def _number(fact: FactDefinition, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise Refused(f"{fact.name}: {value!r} is not a number")
+    low = fact.minimum is not None and value < fact.minimum or fact.above is not None and value <= fact.above
+    if low or (fact.maximum is not None and value > fact.maximum):
+        raise Refused(f"{fact.name}: {value:g} is out of range")
+    return value
+
+
+def _text(fact: FactDefinition, value: Any) -> str:
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if text.lower() in _NOT_VALUES or len(text) > 2000:
+        raise Refused(f"{fact.name}: {value!r} is not a value; leave out what is not known")
+    if fact.pattern and re.fullmatch(fact.pattern, text) is None:
+        raise Refused(f"{fact.name}: {text!r} is not written as expected{f' ({fact.help})' if fact.help else ''}")
+    return text
+
+
+def _boolean(fact: FactDefinition, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Refused(f"{fact.name}: {value!r} is not true or false")
+    return value
+
+
+def _date(fact: FactDefinition, value: Any) -> str:
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        raise Refused(f"{fact.name}: {value!r} is not a date such as 2026-03-31") from None
+
+
+_CHECKS = {"choice": _choice, "number": _number, "text": _text, "boolean": _boolean, "date": _date}
+
+
+def fact_value(fact: FactDefinition, plain: Any) -> Value:
+    """The value that plain JSON stands for."""
+    return date.fromisoformat(plain) if fact.type == "date" else plain
+
+
+def effective(events: Iterable[Event]) -> list[Event]:
+    """The events that count, in the order in which they were true: corrections and what they undo left out."""
+    ordered = sorted(events, key=lambda event: event.seq)
+    undone: set[str] = set()
+    for event in reversed(ordered):
+        if event.kind == "event:corrected" and event.id not in undone:
+            undone.add(str(event.data["event"]))
+    kept = (e for e in ordered if e.id not in undone and e.kind != "event:corrected")
+    return sorted(kept, key=lambda event: event.order)
+
+
+def refuse_dates(on: date, today: date, opened_on: date | None, birth_date: date | None) -> None:
+    """Refuse a date in the future, before birth, or before the case opened."""
+    if on > today:
+        raise Refused(f"{in_words(on)} is in the future (today is {in_words(today)})")
+    if birth_date is not None and on < birth_date:
+        raise Refused(f"{in_words(on)} is before the patient's birth")
+    if opened_on is not None and on < opened_on:
+        raise Refused(f"{in_words(on)} is before the case opened on {in_words(opened_on)}")
