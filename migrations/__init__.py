@@ -1,0 +1,1 @@
+"""Schema migrations: one head, upwards on data, on both databases."""

@@ -1,0 +1,270 @@
+"""Cases: opened, recorded, moved, corrected and handed over. Each change is one event in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from tracker import chain, follow_ups, pathways
+from tracker.clock import local_date
+from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
+from tracker.models import Case, CaseEvent, Clinic, Patient, Person
+from tracker.projection import case_values
+from tracker.writing import Writing
+from workflows.errors import Refused
+from workflows.events import Event, checked_data, refuse_dates
+from workflows.history import as_of
+from workflows.pathway import Pathway
+from workflows.planning import Plan, plan, plan_after
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A change that was made: the case row, the event, and the plan that follows."""
+
+    case: Case
+    event: Event
+    plan: Plan
+
+
+def find(session: Session, ref: str) -> Case:
+    """The case of a reference; raises :class:`UnknownThing`."""
+    case = session.exec(select(Case).where(Case.ref == ref)).first()
+    if case is None:
+        raise UnknownThing(f"there is no case {ref!r}")
+    return case
+
+
+def events_of(session: Session, case: Case) -> list[Event]:
+    """Every event of a case, corrected ones too, in the order of recording."""
+    rows = session.exec(select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(col(CaseEvent.seq)))
+    return [to_event(row) for row in rows]
+
+
+def to_event(row: CaseEvent) -> Event:
+    return Event(row.ref, row.seq, row.kind, row.on, json.loads(row.data), row.recorded_at, row.actor)
+
+
+def view(session: Session, case: Case, on: date | None = None, known: datetime | None = None) -> Plan:
+    """The case and its plan, as true on a date and as known at a time."""
+    return plan(pathways.pinned(session, case.pathway_digest), as_of(events_of(session, case), on, known))
+
+
+def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any]) -> Recorded:
+    """Open a case in the register; raises :class:`ChangeRefused`."""
+    pathway = pathways.latest(writing.session)
+    if writing.session.exec(select(Case.id).where(Case.ref == ref)).first() is not None:
+        raise ChangeRefused(f"there already is a case {ref!r}")
+    try:
+        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref=None)
+        zone = event.data["timezone"]
+        refuse_dates(on, local_date(writing.now, zone), None, _birth_date(event.data))
+        planned = plan(pathway, [event])
+    except Refused as refusal:
+        raise ChangeRefused(*refusal.reasons) from refusal
+    case = write_new(writing, ref, pathway, [event], planned)
+    return Recorded(case, event, planned)
+
+
+def record(
+    writing: Writing,
+    *,
+    ref: str,
+    kind: str,
+    on: date,
+    data: dict[str, Any],
+    version: int | None = None,
+    event_id: str | None = None,
+) -> Recorded:
+    """Record one event of an open or closed case.
+
+    A live change that meets a warning needs ``data.reasons``. Raises :class:`ChangeRefused` with the reasons,
+    :class:`StaleVersion` where the case is no longer at ``version``, :class:`UnknownThing`.
+    """
+    case = _locked(writing.session, ref)
+    if version is not None and version != case.version:
+        raise StaleVersion(f"the case is at version {case.version}, not {version}: somebody else changed it")
+    pathway = pathways.pinned(writing.session, case.pathway_digest)
+    before = events_of(writing.session, case)
+    try:
+        event = _new_event(writing, pathway, kind, on, data, seq=case.version + 1, ref=event_id)
+        _check_event(writing, case, before, event)
+        planned = plan_after(pathway, before, event)
+        _require_reasons(planned, event)
+    except Refused as refusal:
+        raise ChangeRefused(*refusal.reasons) from refusal
+    write_change(writing, case, pathway, [event], planned)
+    return Recorded(case, event, planned)
+
+
+def _locked(session: Session, ref: str) -> Case:
+    case = session.exec(select(Case).where(Case.ref == ref).with_for_update()).first()
+    if case is None:
+        raise UnknownThing(f"there is no case {ref!r}")
+    return case
+
+
+def _new_event(
+    writing: Writing,
+    pathway: Pathway,
+    kind: str,
+    on: date,
+    data: dict[str, Any],
+    *,
+    seq: int,
+    ref: str | None,
+) -> Event:
+    checked = checked_data(pathway, kind, data)
+    return Event(ref or f"e{seq}", seq, kind, on, checked, writing.now, writing.actor)
+
+
+def _check_event(writing: Writing, case: Case, before: Sequence[Event], event: Event) -> None:
+    if event.kind == "case:opened":
+        raise Refused("the case is already open")
+    if event.id in {e.id for e in before}:
+        raise Refused(f"the case already has an event {event.id!r}")
+    clinic = writing.session.get_one(Clinic, case.clinic_id)
+    refuse_dates(
+        event.on, local_date(writing.now, clinic.timezone), case.opened_on, _birth_date(before[0].data)
+    )
+    check_correction(before, event)
+
+
+def check_correction(before: Sequence[Event], event: Event) -> None:
+    """A correction names an earlier event of the case, and not its opening."""
+    if event.kind != "event:corrected":
+        return
+    target = next((e for e in before if e.id == event.data["event"]), None)
+    if target is None:
+        raise Refused(f"the case has no event {event.data['event']!r} to correct")
+    if target.kind == "case:opened":
+        raise Refused("the opening of a case cannot be corrected away")
+
+
+def _require_reasons(planned: Plan, event: Event) -> None:
+    open_warnings = [w.warning for w in planned.history.warned if w.event == event.id and not w.reason]
+    if open_warnings:
+        raise Refused(*(f"warning {w.id} needs a reason: {w.text} ({w.found})" for w in open_warnings))
+
+
+def _birth_date(opened: dict[str, Any]) -> date | None:
+    text = opened["patient"].get("birth_date")
+    return date.fromisoformat(text) if text else None
+
+
+# Rows ------------------------------------------------------------------------------------------------------
+
+
+def write_new(writing: Writing, ref: str, pathway: Pathway, events: list[Event], planned: Plan) -> Case:
+    """Store a new case with its events and what follows from them."""
+    opened = events[0].data
+    patient = _patient(writing.session, opened["patient"])
+    case = Case(
+        ref=ref,
+        patient_id=patient,
+        clinic_id=clinic_id(writing.session, opened["clinic"], opened["timezone"]),
+        navigator_id=person_id(writing.session, planned.history.navigator),
+        pathway_digest=pathways.publish(writing, pathway),
+        version=0,
+        head_mac=chain.START,
+        **case_values(planned),
+    )
+    writing.session.add(case)
+    writing.session.flush()
+    _append(writing, case, events)
+    follow_ups.write_all(writing, case, planned)
+    return case
+
+
+def write_change(writing: Writing, case: Case, pathway: Pathway, events: list[Event], planned: Plan) -> None:
+    """Store further events of a case and make its rows equal to the plan."""
+    _append(writing, case, events)
+    for name, value in case_values(planned).items():
+        setattr(case, name, value)
+    case.navigator_id = person_id(writing.session, planned.history.navigator)
+    writing.session.flush()
+    follow_ups.reconcile(writing, case, planned)
+
+
+def _append(writing: Writing, case: Case, events: list[Event]) -> None:
+    rows = []
+    for event in events:
+        row = _event_row(writing, case, event)
+        case.version, case.head_mac = event.seq, row["mac"]
+        rows.append(row)
+    writing.session.execute(CaseEvent.__table__.insert(), rows)  # type: ignore[attr-defined]
+    writing.session.flush()
+
+
+def _event_row(writing: Writing, case: Case, event: Event) -> dict[str, Any]:
+    recorded_at = (event.recorded_at or writing.now).astimezone(UTC)
+    data = json.dumps(event.data, ensure_ascii=False, sort_keys=False, separators=(",", ":"))
+    actor = event.actor or writing.actor
+    mac = chain.link(
+        writing.chain_key,
+        case.head_mac,
+        case.ref,
+        event.seq,
+        event.id,
+        event.kind,
+        event.on,
+        recorded_at,
+        actor,
+        data,
+    )
+    return {
+        "case_id": case.id,
+        "seq": event.seq,
+        "ref": event.id,
+        "kind": event.kind,
+        "true_on": event.on,
+        "recorded_at": recorded_at,
+        "actor": actor,
+        "data": data,
+        "mac": mac,
+    }
+
+
+def _patient(session: Session, data: dict[str, Any]) -> int:
+    if session.exec(select(Patient.id).where(Patient.ref == data["ref"])).first() is not None:
+        raise ChangeRefused(f"there already is a patient {data['ref']!r}")
+    birth = data.get("birth_date")
+    row = Patient(**data | {"birth_date": date.fromisoformat(birth) if birth else None})
+    session.add(row)
+    session.flush()
+    return _id(row.id)
+
+
+def clinic_id(session: Session, name: str, timezone: str) -> int:
+    """The clinic of a name, made known where it is new; raises :class:`ChangeRefused` for another time zone."""
+    row = session.exec(select(Clinic).where(Clinic.name == name)).first()
+    if row is None:
+        row = Clinic(name=name, timezone=timezone)
+        session.add(row)
+        session.flush()
+    if row.timezone != timezone:
+        raise ChangeRefused(f"clinic {name!r} is in {row.timezone}, not in {timezone}")
+    return _id(row.id)
+
+
+def person_id(session: Session, email: str | None) -> int | None:
+    """The person of an address, made known where new; None for nobody."""
+    if email is None:
+        return None
+    row = session.exec(select(Person).where(Person.email == email)).first()
+    if row is None:
+        row = Person(email=email)
+        session.add(row)
+        session.flush()
+    return _id(row.id)
+
+
+def _id(value: int | None) -> int:
+    if value is None:
+        raise LookupError("the row has not been stored")
+    return value

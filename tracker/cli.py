@@ -1,0 +1,89 @@
+"""``tracker``: the command line. Commands are found by name and imported when they are called.
+
+Exit 0: done. 1: refused or found wanting, with the reasons. 2: wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "init": ("tracker.commands.setup:init", "Make the database and its key file, or bring them up to date."),
+    "demo": ("tracker.commands.setup:demo", "Fill the database with a made-up cohort."),
+    "run": ("tracker.commands.serve:run", "Start web and scheduler in one process."),
+    "web": ("tracker.commands.serve:web", "Start the web pages alone."),
+    "scheduler": ("tracker.commands.serve:scheduler", "Start the scheduler alone."),
+    "tick": ("tracker.commands.serve:tick", "Raise what has come due, send digests, once."),
+    "due": ("tracker.commands.due:due", "What is overdue, due and upcoming, and why."),
+    "case": ("tracker.commands.case:case", "List cases, or show one."),
+    "replay": ("tracker.commands.exchange:replay", "Apply a journal file, all or nothing."),
+    "import": ("tracker.commands.exchange:import_", "Import cases from elsewhere."),
+    "export": ("tracker.commands.exchange:export", "Write what is recorded to standard output."),
+    "pathway": ("tracker.commands.pathway:pathway", "Look at, check and publish pathways."),
+    "verify": ("tracker.commands.proof:verify", "Fold every event again and compare every row."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and summaries without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="net-case-tracker")
+def tracker() -> None:
+    """Follow patients with neuroendocrine tumours: who is due, for what, and why."""
+
+
+def main() -> None:
+    """Run the command line; what a user can cause ends in words, never in a traceback."""
+    try:
+        tracker.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001  (the last resort, so that nobody is shown a traceback)
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    from tracker.errors import TrackerError
+
+    if os.environ.get("TRACKER_DEBUG") == "1" and not isinstance(error, TrackerError):
+        raise error
+    reasons = error.reasons if isinstance(error, TrackerError) else (_unexpected(error),)
+    for reason in reasons:
+        click.echo(f"tracker: {reason}", err=True)
+    sys.exit(1)
+
+
+def _unexpected(error: Exception) -> str:
+    """A fault in words, without the data that its message may carry."""
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, OperationalError):
+        return "the database is busy or cannot be written to; nothing was changed; try again"
+    return f"something went wrong inside the program ({type(error).__name__}); TRACKER_DEBUG=1 shows where"

@@ -1,0 +1,97 @@
+"""The services: web, scheduler, both in one process, and one tick by hand."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from importlib import import_module
+
+import click
+from sqlmodel import select
+
+from tracker import clock
+from tracker import tick as ticking
+from tracker.commands.common import Desk, Moment, desk, json_option, print_json, refuse_fixed_time
+from tracker.commands.due import print_items
+from tracker.commands.setup import fill
+from tracker.errors import WrongSetting
+from tracker.models import Case
+from tracker.queries import due
+from tracker.settings import from_environment
+
+_port = click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+
+
+@click.command()
+@_port
+@click.option("--demo", "with_demo", is_flag=True, help="In an empty database, begin with a made-up cohort.")
+def run(port: int, with_demo: bool) -> None:
+    """Start web and scheduler in one process, on this machine alone."""
+    refuse_fixed_time(from_environment())
+    with desk(create=True) as d:
+        if with_demo and _is_empty(d):
+            click.echo("Making 120 made-up patients ...", err=True)
+            fill(d, 120, 1)
+        ticking.tick(d.database, d.settings, d.secret, d.now)
+        _greet(d, port)
+    _serve(port, with_scheduler=True)
+
+
+@click.command()
+@_port
+def web(port: int) -> None:
+    """Start the web pages alone, on this machine alone."""
+    refuse_fixed_time(from_environment())
+    with desk():
+        pass
+    _serve(port, with_scheduler=False)
+
+
+@click.command()
+def scheduler() -> None:
+    """Start the scheduler alone; it ticks every minute until it is stopped."""
+    from tracker.scheduler import start
+
+    refuse_fixed_time(from_environment())
+    with desk() as d:
+        stop = start(lambda: ticking.tick(d.database, d.settings, d.secret, clock.now(d.settings)))
+        click.echo("Ticking every minute. Ctrl-C stops it.", err=True)
+        try:
+            threading.Event().wait()
+        finally:
+            stop()
+
+
+@click.command()
+@click.option("--now", type=Moment(), help="The time to take for now (aware ISO).")
+@json_option
+def tick(now: datetime | None, as_json: bool) -> None:
+    """Raise what has come due, send digests, once. Safe to repeat."""
+    with desk() as d:
+        report = ticking.tick(d.database, d.settings, d.secret, now or d.now)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        click.echo(f"{report.raised} reminders raised, {report.digests} digests written, {report.sent} sent.")
+
+
+def _is_empty(d: Desk) -> bool:
+    with d.database.reading() as session:
+        return session.exec(select(Case.id).limit(1)).first() is None
+
+
+def _greet(d: Desk, port: int) -> None:
+    with d.database.reading() as session:
+        items = [item for item in due(session, now=d.now) if item.status == "overdue"]
+    click.echo(f"\nOverdue today: {len(items)}, the longest first\n")
+    print_items(items[:10])
+    click.echo(f"\nDashboard: http://127.0.0.1:{port}/   (Ctrl-C stops it)\n")
+
+
+def _serve(port: int, *, with_scheduler: bool) -> None:
+    """Hand over to the web room, which this one does not know: it is named, not imported."""
+    try:
+        server = import_module("web.server")
+    except ImportError as error:
+        raise WrongSetting("the web pages are not installed") from error
+    server.serve(port, with_scheduler=with_scheduler)

@@ -1,0 +1,178 @@
+"""The proof: events folded again and compared with every row, the audit chain, and the ledger of reminders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from tracker import cases, chain, pathways
+from tracker.clock import local_date
+from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Heartbeat, Reminder
+from tracker.projection import case_values, follow_up_values, reminder_values
+from workflows.errors import Refused
+from workflows.history import as_of
+from workflows.planning import Plan, plan
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What verification found; every finding names the row."""
+
+    cases: int = 0
+    events: int = 0
+    broken: list[str] = field(default_factory=list)
+    checked: int = 0
+    wrong: list[str] = field(default_factory=list)
+    expected: int = 0
+    raised: int = 0
+    withheld: int = 0
+    missing: list[str] = field(default_factory=list)
+    duplicate: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[str]:
+        return [*self.broken, *self.wrong, *self.missing, *self.duplicate]
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as ``verify --json`` gives it."""
+        return {
+            "cases": self.cases,
+            "events": self.events,
+            "chain": "broken" if self.broken else "intact",
+            "projections": {"checked": self.checked, "wrong": len(self.wrong)},
+            "reminders": {
+                "expected": self.expected,
+                "raised": self.raised,
+                "withheld": self.withheld,
+                "missing": len(self.missing),
+                "duplicate": len(self.duplicate),
+            },
+            "findings": self.findings,
+        }
+
+
+def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
+    """Check every case, event, follow-up and reminder against the events."""
+    verdict = Verdict()
+    beat = session.get(Heartbeat, "tick")
+    zones = {clinic.id: clinic.timezone for clinic in session.exec(select(Clinic))}
+    for case in session.exec(select(Case).order_by(col(Case.id))).all():
+        zone = zones[case.clinic_id]
+        swept = local_date(beat.at, zone) if beat else None
+        _verify_case(session, verdict, case, chain_key, local_date(now, zone), swept)
+    orphans = session.exec(select(func.count()).select_from(CaseEvent).where(~_has_case())).one()
+    if orphans:
+        verdict.broken.append(f"{orphans} event rows belong to no case")
+    return verdict
+
+
+def _has_case() -> Any:
+    return select(Case.id).where(col(Case.id) == col(CaseEvent.case_id)).exists()
+
+
+def _verify_case(
+    session: Session, verdict: Verdict, case: Case, key: bytes, today: date, swept: date | None
+) -> None:
+    verdict.cases += 1
+    rows = list(
+        session.exec(select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(col(CaseEvent.seq)))
+    )
+    verdict.events += len(rows)
+    broken = list(_broken_links(case, rows, key))
+    verdict.broken.extend(broken)
+    if broken:
+        return
+    pathway = pathways.pinned(session, case.pathway_digest)
+    try:
+        planned = plan(pathway, as_of([cases.to_event(row) for row in rows]))
+    except Refused as refusal:
+        verdict.wrong.append(f"case {case.ref}: its events no longer fold: {refusal}")
+        return
+    _verify_rows(session, verdict, case, planned)
+    _verify_reminders(session, verdict, case, planned, today, swept)
+
+
+def _broken_links(case: Case, rows: list[CaseEvent], key: bytes) -> Iterator[str]:
+    previous = chain.START
+    for position, row in enumerate(rows, 1):
+        where = f"case_event row {row.id} (case {case.ref}, event {row.ref}, seq {row.seq})"
+        if row.seq != position:
+            yield f"{where}: an event before it is missing"
+            return
+        mac = chain.link(
+            key, previous, case.ref, row.seq, row.ref, row.kind, row.on, row.recorded_at, row.actor, row.data
+        )
+        if mac != row.mac:
+            yield f"{where}: its content is not what was recorded"
+            return
+        previous = mac
+    if previous != case.head_mac or case.version != len(rows):
+        yield f"patient_case row {case.id} (case {case.ref}): {len(rows)} of {case.version} events are there"
+
+
+def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) -> None:
+    verdict.checked += 1
+    for name, value in case_values(planned).items():
+        if getattr(case, name) != value:
+            verdict.wrong.append(
+                f"patient_case row {case.id} (case {case.ref}): {name} is not what its events say"
+            )
+    stored = {row.key: row for row in session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))}
+    place = {"clinic_id": case.clinic_id, "navigator_id": case.navigator_id}
+    for key in sorted(stored.keys() | planned.follow_ups.keys()):
+        verdict.checked += 1
+        row, item = stored.get(key), planned.follow_ups.get(key)
+        if row is None:
+            verdict.wrong.append(f"case {case.ref}: follow-up {key} has no row")
+        elif item is None:
+            verdict.wrong.append(f"follow_up row {row.id} (case {case.ref}): {key} is not in the plan")
+        else:
+            wrong = [n for n, v in (place | follow_up_values(item)).items() if getattr(row, n) != v]
+            if wrong:
+                verdict.wrong.append(
+                    f"follow_up row {row.id} (case {case.ref}): {', '.join(wrong)} is not as planned"
+                )
+
+
+def _verify_reminders(
+    session: Session, verdict: Verdict, case: Case, planned: Plan, today: date, swept: date | None
+) -> None:
+    stored = list(session.exec(select(Reminder).where(Reminder.case_id == case.id)))
+    keys = [(row.follow_up_key, row.due_on, row.step) for row in stored]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        verdict.duplicate.append(f"case {case.ref}: reminder {key} is there more than once")
+    expected = {
+        (values["follow_up_key"], values["due_on"], values["step"]): values["remind_on"]
+        for item in planned.open_items
+        for values in reminder_values(planned.history.pathway, item)
+    }
+    for key in sorted(expected.keys() - set(keys)):
+        verdict.missing.append(f"case {case.ref}: reminder {key[2]} of {key[0]} is not in the ledger")
+    for row in stored:
+        _weigh(verdict, case, row, expected, today, swept)
+
+
+def _weigh(
+    verdict: Verdict,
+    case: Case,
+    row: Reminder,
+    expected: dict[tuple[str, date, str], date],
+    today: date,
+    swept: date | None,
+) -> None:
+    where = f"reminder row {row.id} (case {case.ref}, {row.step} of {row.follow_up_key})"
+    verdict.raised += row.status == "raised"
+    verdict.withheld += row.status == "withheld"
+    verdict.expected += row.remind_on <= today or row.status != "pending"
+    planned_on = expected.get((row.follow_up_key, row.due_on, row.step))
+    if row.status != "pending":
+        return
+    if planned_on != row.remind_on:
+        verdict.wrong.append(f"{where}: it waits for {row.remind_on}, the plan says {planned_on}")
+    elif swept is not None and row.remind_on <= swept < today:
+        verdict.missing.append(f"{where}: it was due on {row.remind_on} and has not been raised")

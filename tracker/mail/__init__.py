@@ -1,0 +1,1 @@
+"""Mail: what a digest says, and the transports by which it leaves."""

@@ -1,0 +1,114 @@
+"""Clinics, people, patients, cases, and the events that are the truth about them."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
+from sqlmodel import Field
+
+from tracker.models.base import Table
+
+
+class Clinic(Table, table=True):
+    """A clinic, with the zone in which its dates are local, and who hears of escalations."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True, max_length=120)
+    timezone: str = Field(max_length=64)
+    lead_email: str | None = Field(default=None, max_length=254)
+    clinician_email: str | None = Field(default=None, max_length=254)
+
+
+class Person(Table, table=True):
+    """Somebody who looks after cases."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True, max_length=254)
+
+
+class PathwayVersion(Table, table=True):
+    """A published pathway document, under the digest of its content. It is never changed."""
+
+    __tablename__ = "pathway_version"
+
+    digest: str = Field(primary_key=True, max_length=64)
+    pathway: str = Field(max_length=64)
+    version: str = Field(max_length=64)
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    published_at: datetime
+    published_by: str = Field(max_length=254)
+
+
+class Patient(Table, table=True):
+    """Who a case is about. Everything but the reference may be unknown."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    ref: str = Field(unique=True, max_length=64)
+    name: str | None = Field(default=None, max_length=200)
+    birth_date: date | None = None
+    sex: str | None = Field(default=None, max_length=16)
+    mrn: str | None = Field(default=None, max_length=64)
+
+
+class Case(Table, table=True):
+    """A projection of a case's events: where it stands. ``version`` is the number of events."""
+
+    __tablename__ = "patient_case"
+    __table_args__ = (
+        Index("ix_patient_case_clinic_state", "clinic_id", "state"),
+        Index("ix_patient_case_navigator_state", "navigator_id", "state"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    ref: str = Field(unique=True, max_length=64)
+    patient_id: int = Field(foreign_key="patient.id", index=True)
+    clinic_id: int = Field(foreign_key="clinic.id")
+    navigator_id: int | None = Field(default=None, foreign_key="person.id")
+    pathway_digest: str = Field(foreign_key="pathway_version.digest", max_length=64)
+    state: str = Field(max_length=64)
+    phase: str = Field(max_length=32)
+    since: date
+    opened_on: date
+    closed_on: date | None = None
+    died_on: date | None = None
+    lines_open: int = 0
+    needs_plan: bool = False
+    warnings_unexplained: int = 0
+    version: int
+    head_mac: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+
+
+class CaseEvent(Table, table=True):
+    """One event, as recorded. Rows are only ever added; each carries a keyed digest of itself and its predecessor."""
+
+    __tablename__ = "case_event"
+    __table_args__ = (
+        UniqueConstraint("case_id", "seq"),
+        UniqueConstraint("case_id", "ref"),
+        CheckConstraint("seq > 0", name="seq_positive"),
+        CheckConstraint("actor <> ''", name="has_actor"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    case_id: int = Field(foreign_key="patient_case.id")
+    seq: int
+    ref: str = Field(max_length=120)
+    kind: str = Field(max_length=32)
+    on: date = Field(sa_column_kwargs={"name": "true_on"})
+    recorded_at: datetime
+    actor: str = Field(max_length=254)
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    mac: bytes = Field(sa_column=Column(LargeBinary(32), nullable=False))
+
+
+class ImportRun(Table, table=True):
+    """What came in from a file: which content, by whom, when, and how much of it."""
+
+    __tablename__ = "import_run"
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=32)
+    content: str = Field(max_length=64)
+    actor: str = Field(max_length=254)
+    at: datetime
+    cases: int
+    events: int
