@@ -47,6 +47,7 @@ def events_of(session: Session, case: Case) -> list[Event]:
 
 
 def to_event(row: CaseEvent) -> Event:
+    """The event that a row holds."""
     return Event(row.ref, row.seq, row.kind, row.on, json.loads(row.data), row.recorded_at, row.actor)
 
 
@@ -129,9 +130,7 @@ def _check_event(writing: Writing, case: Case, before: Sequence[Event], event: E
     if event.id in {e.id for e in before}:
         raise Refused(f"the case already has an event {event.id!r}")
     clinic = writing.session.get_one(Clinic, case.clinic_id)
-    refuse_dates(
-        event.on, local_date(writing.now, clinic.timezone), case.opened_on, _birth_date(before[0].data)
-    )
+    refuse_dates(event.on, local_date(writing.now, clinic.timezone), case.opened_on, _birth_date(before[0].data))
     check_correction(before, event)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 START = bytes(32)
 
 
-def link(  # noqa: PLR0917  (the parts of one record, in the order in which they are sealed)
+def link(
     key: bytes,
     previous: bytes,
     case: str,

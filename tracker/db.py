@@ -67,9 +67,7 @@ class Database:
         if found is None:
             raise WrongSetting("the database is empty; run `tracker init`")
         if found != head:
-            raise WrongSetting(
-                f"the database is at schema {found}, this program at {head}; run `tracker init`"
-            )
+            raise WrongSetting(f"the database is at schema {found}, this program at {head}; run `tracker init`")
 
 
 def alembic_config() -> Config:
@@ -119,9 +117,7 @@ def _postgresql(settings: Settings) -> Engine:
 def _sqlite(settings: Settings, secret: Secret) -> Engine:
     found = tuple(int(part) for part in sqlcipher.sqlite_version.split("."))
     if found < _SAFE_WAL:
-        raise WrongSetting(
-            f"SQLite {sqlcipher.sqlite_version} can corrupt a database in WAL mode; 3.51.3 is needed"
-        )
+        raise WrongSetting(f"SQLite {sqlcipher.sqlite_version} can corrupt a database in WAL mode; 3.51.3 is needed")
     path = Path(make_url(settings.database_url).database or "")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secret.derive("database").hex()
@@ -129,9 +125,7 @@ def _sqlite(settings: Settings, secret: Secret) -> Engine:
     def open_connection() -> Any:
         return _open_encrypted(path, key)
 
-    engine = create_engine(
-        "sqlite://", module=sqlcipher, creator=open_connection, hide_parameters=True, **_POOL
-    )
+    engine = create_engine("sqlite://", module=sqlcipher, creator=open_connection, hide_parameters=True, **_POOL)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -151,9 +145,7 @@ _POOL = _pool()
 
 
 def _open_encrypted(path: Path, key: str) -> Any:
-    connection = sqlcipher.connect(
-        str(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000
-    )
+    connection = sqlcipher.connect(str(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
     connection.execute(f"PRAGMA key = \"x'{key}'\"")
     for pragma in (
         f"busy_timeout = {_BUSY_MS}",

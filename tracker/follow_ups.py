@@ -27,10 +27,7 @@ def write_all(writing: Writing, case: Case, planned: Plan) -> None:
 
 def reconcile(writing: Writing, case: Case, planned: Plan) -> None:
     """Make the rows of a case equal to its plan; what a reminder ledger has seen stays in it."""
-    stored = {
-        row.key: row
-        for row in writing.session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))
-    }
+    stored = {row.key: row for row in writing.session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))}
     place = _place(case)
     wanted = {key: place | follow_up_values(item) for key, item in planned.follow_ups.items()}
     new = [values for key, values in wanted.items() if key not in stored]

@@ -75,13 +75,9 @@ def _has_case() -> Any:
     return select(Case.id).where(col(Case.id) == col(CaseEvent.case_id)).exists()
 
 
-def _verify_case(
-    session: Session, verdict: Verdict, case: Case, key: bytes, today: date, swept: date | None
-) -> None:
+def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, today: date, swept: date | None) -> None:
     verdict.cases += 1
-    rows = list(
-        session.exec(select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(col(CaseEvent.seq)))
-    )
+    rows = list(session.exec(select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(col(CaseEvent.seq))))
     verdict.events += len(rows)
     broken = list(_broken_links(case, rows, key))
     verdict.broken.extend(broken)
@@ -119,9 +115,7 @@ def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) 
     verdict.checked += 1
     for name, value in case_values(planned).items():
         if getattr(case, name) != value:
-            verdict.wrong.append(
-                f"patient_case row {case.id} (case {case.ref}): {name} is not what its events say"
-            )
+            verdict.wrong.append(f"patient_case row {case.id} (case {case.ref}): {name} is not what its events say")
     stored = {row.key: row for row in session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))}
     place = {"clinic_id": case.clinic_id, "navigator_id": case.navigator_id}
     for key in sorted(stored.keys() | planned.follow_ups.keys()):
@@ -134,9 +128,7 @@ def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) 
         else:
             wrong = [n for n, v in (place | follow_up_values(item)).items() if getattr(row, n) != v]
             if wrong:
-                verdict.wrong.append(
-                    f"follow_up row {row.id} (case {case.ref}): {', '.join(wrong)} is not as planned"
-                )
+                verdict.wrong.append(f"follow_up row {row.id} (case {case.ref}): {', '.join(wrong)} is not as planned")
 
 
 def _verify_reminders(

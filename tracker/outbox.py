@@ -36,9 +36,7 @@ def deliver(database: Database, transport: Transport, now: datetime) -> Delivere
     done = Delivered()
     with database.reading() as session:
         waiting = (
-            select(OutboxMessage.id)
-            .where(col(OutboxMessage.state) == "queued")
-            .order_by(col(OutboxMessage.id))
+            select(col(OutboxMessage.id)).where(col(OutboxMessage.state) == "queued").order_by(col(OutboxMessage.id))
         )
         ids = list(session.execute(waiting).scalars())
     for message_id in ids:
@@ -69,9 +67,7 @@ def _cancel_pointless(database: Database, now: datetime) -> None:
     """A waiting digest all of whose follow-ups have ended, or whose patients have died, is not sent."""
     worth_it = (
         exists()
-        .where(
-            col(Reminder.digest_id) == OutboxMessage.digest_id, col(FollowUpRow.case_id) == Reminder.case_id
-        )
+        .where(col(Reminder.digest_id) == OutboxMessage.digest_id, col(FollowUpRow.case_id) == Reminder.case_id)
         .where(col(FollowUpRow.key) == Reminder.follow_up_key, col(FollowUpRow.status) == "open")
         .where(col(Case.id) == Reminder.case_id, col(Case.died_on).is_(None))
     )

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import Row, and_, case, func, or_, select
 from sqlmodel import Session, col
 
-from tracker import cases
+from tracker import cases, pathways
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
 from tracker.models import Case, Clinic, FollowUpRow, Heartbeat, PathwayVersion, Patient, Person
 from tracker.projection import why_of
-from workflows.planning import Plan
+from workflows.events import Event
+from workflows.history import as_of
+from workflows.planning import Plan, plan
 from workflows.series import FollowUp, Forecast, Why
 
 _STATUS_ORDER = {"overdue": 0, "due": 1, "upcoming": 2, "forecast": 3}
@@ -23,7 +25,7 @@ _STATUS_ORDER = {"overdue": 0, "due": 1, "upcoming": 2, "forecast": 3}
 
 @dataclass(frozen=True, slots=True)
 class CasePlace:
-    """The part of a case that a list shows beside each item."""
+    """The part of a case that a list shows beside each item; ``pathway`` is the digest that it runs on."""
 
     ref: str
     patient_ref: str
@@ -31,6 +33,7 @@ class CasePlace:
     clinic: str
     navigator: str | None
     state: str
+    pathway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,12 @@ class DueItem:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which cases a list is about; None means any."""
+    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for."""
 
     clinic: str | None = None
     navigator: str | None = None
     case: str | None = None
+    unassigned: bool = False
 
 
 ANY = Scope()
@@ -130,7 +134,7 @@ def forecast(
 def local_dates(session: Session, now: datetime) -> dict[str, date]:
     """Today in each clinic, by its name."""
     return {
-        name: local_date(now, zone) for name, zone in session.execute(select(Clinic.name, Clinic.timezone))
+        name: local_date(now, zone) for name, zone in session.execute(select(col(Clinic.name), col(Clinic.timezone)))
     }
 
 
@@ -139,7 +143,7 @@ def _require_known(session: Session, scope: Scope) -> None:
         cases.find(session, scope.case)
     if (
         scope.clinic is not None
-        and session.execute(select(Clinic.id).where(Clinic.name == scope.clinic)).first() is None
+        and session.execute(select(col(Clinic.id)).where(col(Clinic.name) == scope.clinic)).first() is None
     ):
         raise UnknownThing(f"there is no clinic {scope.clinic!r}")
 
@@ -166,6 +170,8 @@ def _within(found: Any, scope: Scope) -> Any:
         found = found.where(col(Clinic.name) == scope.clinic)
     if scope.navigator is not None:
         found = found.where(col(Person.email) == scope.navigator)
+    if scope.unassigned:
+        found = found.where(col(Person.id).is_(None))
     if scope.case is not None:
         found = found.where(col(Case.ref) == scope.case)
     return found
@@ -173,8 +179,9 @@ def _within(found: Any, scope: Scope) -> Any:
 
 def _place(row: Row[Any], state: str | None = None) -> CasePlace:
     person = row.Person.email if row.Person else None
+    c: Case = row.Case
     return CasePlace(
-        row.Case.ref, row.Patient.ref, row.Patient.name, row.Clinic.name, person, state or row.Case.state
+        c.ref, row.Patient.ref, row.Patient.name, row.Clinic.name, person, state or c.state, c.pathway_digest
     )
 
 
@@ -256,9 +263,7 @@ def _is_overdue(today: dict[str, date]) -> Any:
     by_day: dict[date, list[str]] = {}
     for clinic, day in today.items():
         by_day.setdefault(day, []).append(clinic)
-    terms = [
-        and_(col(Clinic.name).in_(names), col(FollowUpRow.late_on) < day) for day, names in by_day.items()
-    ]
+    terms = [and_(col(Clinic.name).in_(names), col(FollowUpRow.late_on) < day) for day, names in by_day.items()]
     return or_(*terms) if terms else and_(col(Clinic.id).is_(None))
 
 
@@ -277,7 +282,7 @@ def overdue_counts(session: Session, *, now: datetime) -> list[OverdueCount]:
     today = local_dates(session, now)
     number = func.count().label("number")
     found = (
-        select(Clinic.name, Person.email, number, func.min(FollowUpRow.late_on))
+        select(col(Clinic.name), col(Person.email), number, func.min(col(FollowUpRow.late_on)))
         .select_from(FollowUpRow)
         .join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
         .outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
@@ -382,9 +387,63 @@ def _summaries_on(session: Session, rows: Iterable[Row[Any]], on: date) -> Itera
             )
 
 
+NEEDS: dict[str, Any] = {
+    "next-step": col(Case.needs_plan).is_(True),
+    "explanation": col(Case.warnings_unexplained) > 0,
+    "navigator": col(Case.navigator_id).is_(None),
+}
+"""What an open case can be in want of, other than an act on a date."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """A part of a long list of cases; ``after`` is the reference from which it goes on, None at the end."""
+
+    items: list[CaseSummary]
+    after: str | None
+
+
+def cases_page(
+    session: Session,
+    *,
+    needs: str | None = None,
+    scope: Scope = ANY,
+    with_closed: bool = False,
+    after: str | None = None,
+    size: int = 50,
+) -> CasePage:
+    """Cases by reference, ``size`` at a time; ``needs``, a key of :data:`NEEDS`, keeps those in want of it."""
+    found = _cases(scope).order_by(col(Case.ref)).limit(size + 1)
+    if not with_closed:
+        found = found.where(col(Case.phase) != "closed")
+    if needs is not None:
+        found = found.where(NEEDS[needs])
+    if after is not None:
+        found = found.where(col(Case.ref) > after)
+    items = [_summary(row) for row in session.execute(found)]
+    return CasePage(items[:size], items[size - 1].place.ref if len(items) > size else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeChoices:
+    """What a list can be limited to: clinics by name, navigators' addresses by the id of their row."""
+
+    clinics: list[str]
+    navigators: dict[int, str]
+
+
+def scope_choices(session: Session) -> ScopeChoices:
+    """Every clinic, and every person responsible for a case."""
+    responsible = select(col(Case.navigator_id)).where(col(Case.navigator_id).is_not(None))
+    people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
+    navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
+    clinics = list(session.scalars(select(col(Clinic.name)).order_by(col(Clinic.name))))
+    return ScopeChoices(clinics, navigators)
+
+
 @dataclass(frozen=True, slots=True)
 class CaseFile:
-    """One case in full: its rows, its plan as of the dates asked for, and every event that was seen."""
+    """One case in full: its rows, its plan as of the dates asked for, and every event that was seen then."""
 
     row: Case
     patient: Patient
@@ -392,6 +451,7 @@ class CaseFile:
     navigator: str | None
     plan: Plan
     today: date
+    events: list[Event]
 
 
 def case_file(
@@ -401,11 +461,19 @@ def case_file(
     row = session.execute(_cases(Scope(case=ref))).first()
     if row is None:
         raise UnknownThing(f"there is no case {ref!r}")
-    planned = cases.view(session, row.Case, on, known)
+    events = cases.events_of(session, row.Case)
+    planned = plan(pathways.pinned(session, row.Case.pathway_digest), as_of(events, on, known))
     if planned.history.opened_on is None:
         raise UnknownThing(f"the case {ref!r} was not open then")
     today = on or local_date(now, row.Clinic.timezone)
-    return CaseFile(row.Case, row.Patient, row.Clinic, planned.history.navigator, planned, today)
+    navigator = planned.history.navigator
+    return CaseFile(row.Case, row.Patient, row.Clinic, navigator, planned, today, _seen(events, on, known))
+
+
+def _seen(events: list[Event], on: date | None, known: datetime | None) -> list[Event]:
+    """The events of a view, corrected ones too."""
+    then = [e for e in events if known is None or e.recorded_at is None or e.recorded_at <= known]
+    return [e for e in then if on is None or e.on <= on or e.kind == "event:corrected"]
 
 
 def published_pathways(session: Session) -> list[dict[str, str]]:

@@ -35,7 +35,7 @@ def sweep(session: Session, now: datetime) -> int:
     pending reminders; a unique key holds each to once.
     """
     by_day: dict[date, list[int]] = {}
-    for clinic_id, zone in session.execute(select(Clinic.id, Clinic.timezone)):
+    for clinic_id, zone in session.execute(select(col(Clinic.id), col(Clinic.timezone))):
         by_day.setdefault(local_date(now, zone), []).append(clinic_id)
     return sum(_raise(session, now, day, clinics) for day, clinics in by_day.items())
 
@@ -66,18 +66,14 @@ def compose_digests(writing: Writing, sender: Sender) -> int:
 
 def _withhold_ended(writing: Writing) -> None:
     still_open = (
-        select(FollowUpRow.id)
-        .where(
-            col(FollowUpRow.case_id) == col(Reminder.case_id), col(FollowUpRow.key) == Reminder.follow_up_key
-        )
+        select(col(FollowUpRow.id))
+        .where(col(FollowUpRow.case_id) == col(Reminder.case_id), col(FollowUpRow.key) == Reminder.follow_up_key)
         .where(col(FollowUpRow.status) == "open", col(FollowUpRow.due_on) == Reminder.due_on)
         .exists()
     )
     untold = and_(col(Reminder.status) == "raised", col(Reminder.digest_id).is_(None), ~still_open)
     ended = {"status": "withheld", "raised_at": None, "reason": "ended before it was told"}
-    writing.session.execute(
-        update(Reminder).where(untold).values(**ended).execution_options(synchronize_session=False)
-    )
+    writing.session.execute(update(Reminder).where(untold).values(**ended).execution_options(synchronize_session=False))
 
 
 def _recipient() -> Any:
@@ -99,20 +95,18 @@ def _to_tell() -> Any:
         .outerjoin(Person, col(Person.id) == col(Case.navigator_id))
         .join(
             FollowUpRow,
-            and_(
-                col(FollowUpRow.case_id) == Reminder.case_id, col(FollowUpRow.key) == Reminder.follow_up_key
-            ),
+            and_(col(FollowUpRow.case_id) == Reminder.case_id, col(FollowUpRow.key) == Reminder.follow_up_key),
         )
         .where(col(Reminder.status) == "raised", col(Reminder.digest_id).is_(None))
         .where(or_(col(Person.email).is_not(None), col(Clinic.lead_email).is_not(None)))
-        .order_by(col(Reminder.clinic_id), recipient, FollowUpRow.late_on, Reminder.id)
+        .order_by(col(Reminder.clinic_id), recipient, col(FollowUpRow.late_on), col(Reminder.id))
     )
 
 
 def _compose(writing: Writing, sender: Sender, clinic: Clinic, recipient: str, rows: list[Any]) -> int:
     day = local_date(writing.now, clinic.timezone)
     key = _key(sender.key, f"{clinic.id}|{recipient}|digest|{day}")
-    if writing.session.execute(select(Digest.id).where(col(Digest.key) == key)).first() is not None:
+    if writing.session.execute(select(col(Digest.id)).where(col(Digest.key) == key)).first() is not None:
         return 0
     items = list(_items(rows, day))
     digest = Digest(
@@ -149,9 +143,7 @@ def _items(rows: list[Any], day: date) -> Iterator[DigestItem]:
     for row in last.values():
         item: FollowUpRow = row.FollowUpRow
         late_by = (day - item.late_on).days
-        yield DigestItem(
-            case_id=item.case_id, step=row.Reminder.step, due_on=item.due_on, days_late=max(late_by, 0)
-        )
+        yield DigestItem(case_id=item.case_id, step=row.Reminder.step, due_on=item.due_on, days_late=max(late_by, 0))
 
 
 def _key(key: bytes, text: str) -> str:

@@ -71,9 +71,7 @@ def replay(writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run
     return report
 
 
-def import_cases(
-    writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run: bool = False
-) -> Report:
+def import_cases(writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run: bool = False) -> Report:
     """Apply a cohort whose cases come whole: one that is already on record with these events is left alone."""
     new: list[JournalLine] = []
     problems: list[LineProblem] = []
@@ -85,9 +83,7 @@ def import_cases(
         elif known:
             unchanged += 1
         else:
-            problems.append(
-                of_case[0].problem(f"case {ref} is on record with another history; it is left as it is")
-            )
+            problems.append(of_case[0].problem(f"case {ref} is on record with another history; it is left as it is"))
     if problems:
         raise InputRefused(problems)
     report = replay(writing, new, kind=kind, dry_run=dry_run) if new else Report()
@@ -103,9 +99,7 @@ def _is_known(writing: Writing, ref: str, lines: list[JournalLine]) -> bool | No
     pathway = pathways.pinned(writing.session, case.pathway_digest)
     stored = [(e.kind, e.on, e.data) for e in cases.events_of(writing.session, case)[: len(lines)]]
     try:
-        return stored == [
-            (line.event, line.on, checked_data(pathway, line.event, line.data)) for line in lines
-        ]
+        return stored == [(line.event, line.on, checked_data(pathway, line.event, line.data)) for line in lines]
     except Refused:
         return False
 
@@ -150,16 +144,18 @@ def _read_event(
         data = checked_data(one.pathway, line.event, line.data)
         if line.event == "event:corrected":
             data["event"] = _target(data["event"], by_number)
-        event = Event(
-            event_id, seq, line.event, line.on, data, line.at or writing.now, line.by or writing.actor
-        )
-        if line.at is not None and line.at > writing.now:
-            raise Refused(f"at: {line.at.isoformat()} is in the future")
+        event = Event(event_id, seq, line.event, line.on, data, line.at or writing.now, line.by or writing.actor)
+        _check_recorded(line, writing)
         cases.check_correction([*one.before, *one.events], event)
     except Refused as refusal:
         one.problems.extend(line.problem(reason) for reason in refusal.reasons)
     else:
         one.events.append(event)
+
+
+def _check_recorded(line: JournalLine, writing: Writing) -> None:
+    if line.at is not None and line.at > writing.now:
+        raise Refused(f"at: {line.at.isoformat()} is in the future")
 
 
 def _free_id(seq: int, taken: set[str]) -> str:

@@ -22,7 +22,7 @@ def start(wake: Callable[[], object], seconds: int = 60) -> Callable[[], None]:
     )
     scheduler.add_job(_guarded(wake), misfire_grace_time=None)
     scheduler.start()
-    return scheduler.shutdown
+    return lambda: scheduler.shutdown(wait=True)
 
 
 def _guarded(wake: Callable[[], object]) -> Callable[[], None]:
@@ -30,6 +30,6 @@ def _guarded(wake: Callable[[], object]) -> Callable[[], None]:
         try:
             wake()
         except Exception as error:  # noqa: BLE001  (a tick that fails must not stop the ones after it)
-            _log.error("tick.failed", kind=type(error).__name__)  # noqa: TRY400  (a traceback could carry data)
+            _log.error("tick.failed", kind=type(error).__name__)
 
     return call

@@ -37,13 +37,9 @@ def load(path: Path) -> Secret:
     except (OSError, UnicodeDecodeError) as error:
         raise WrongSetting(f"the key file {path.name} cannot be read; run `tracker init`") from error
     if mode & 0o077:
-        raise WrongSetting(
-            f"the key file {path.name} can be read by others (mode {mode:04o}); run chmod 600 on it"
-        )
+        raise WrongSetting(f"the key file {path.name} can be read by others (mode {mode:04o}); run chmod 600 on it")
     if len(text) != _BYTES * 2:
-        raise WrongSetting(
-            f"the key file {path.name} is damaged: {_BYTES * 2} hexadecimal digits were expected"
-        )
+        raise WrongSetting(f"the key file {path.name} is damaged: {_BYTES * 2} hexadecimal digits were expected")
     return Secret(bytes.fromhex(text))
 
 

@@ -16,7 +16,7 @@ ITEMS: tuple[str, ...] = tuple(f"S{number:02}" for number in range(1, 73))
 CARRIERS: dict[type[BaseModel], str] = {
     schema.FactDefinition: "fact",
     schema.Trigger: "trigger",
-    schema.Warning: "warning",
+    schema.WarningRule: "warning",
     schema.Activity: "activity",
     schema.FollowUpRule: "follow-up rule",
     schema.Treatment: "treatment",

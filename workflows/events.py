@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from math import isfinite
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -77,6 +79,8 @@ class CaseOpened(_Data):
 
 
 class ActivityDone(_Data):
+    """Something was done; ``completes`` names a rule whose item it completes even before it opens."""
+
     activity: str = Field(pattern=_SLUG)
     result: str | None = Field(default=None, max_length=500)
     completes: str | None = None
@@ -84,12 +88,16 @@ class ActivityDone(_Data):
 
 
 class ActivityWaived(_Data):
+    """The item of the activity that is due first (or of ``rule``) is let go."""
+
     activity: str = Field(pattern=_SLUG)
     reason: str = Field(min_length=1, max_length=2000)
     rule: str | None = None
 
 
 class ActivityRescheduled(_Data):
+    """The item of the activity that is due first (or of ``rule``) moves, alone."""
+
     activity: str = Field(pattern=_SLUG)
     to: date
     reason: str = Field(min_length=1, max_length=2000)
@@ -97,6 +105,8 @@ class ActivityRescheduled(_Data):
 
 
 class ActivityBooked(_Data):
+    """An appointment, shown beside the due date. Booking ``procedure`` sets the day of a procedure."""
+
     activity: str = Field(pattern=_SLUG)
     for_: date = Field(alias="for")
     rule: str | None = None
@@ -110,26 +120,36 @@ class TestRequested(_Data):
 
 
 class ContactAttempted(_Data):
+    """A try to reach the patient; ``reached`` and ``agreed`` are the outcomes that end a search."""
+
     channel: str = Field(pattern=_SLUG)
     outcome: str = Field(pattern=_SLUG)
     note: str | None = Field(default=None, max_length=2000)
 
 
 class NoteAdded(_Data):
+    """Free text. It decides nothing."""
+
     text: str = Field(min_length=1, max_length=10000)
 
 
 class WarningExplained(_Data):
+    """A reason given afterwards for a warning that was met or that stands on the case."""
+
     warning: str
     reason: str = Field(min_length=1, max_length=2000)
 
 
 class CaseHandedOver(_Data):
+    """Somebody else looks after the case from this day on."""
+
     navigator: str = Field(pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)
     reason: str | None = Field(default=None, max_length=2000)
 
 
 class EventCorrected(_Data):
+    """An earlier event was wrong: it no longer counts, and stays in the record."""
+
     event: str | int
     reason: str = Field(min_length=1, max_length=2000)
 
@@ -167,19 +187,9 @@ _KINDS: dict[str, type[_Data]] = {
 KINDS: tuple[str, ...] = ("fact:recorded", *_KINDS)
 
 
+@cache
 def _zones() -> frozenset[str]:
-    global _known_zones
-    if not _known_zones:
-        _known_zones = frozenset(available_timezones())
-    return _known_zones
-
-
-_known_zones: frozenset[str] = frozenset()
-
-
-def zone(name: str) -> ZoneInfo:
-    """The clinic's time zone."""
-    return ZoneInfo(name)
+    return frozenset(available_timezones())
 
 
 def checked_data(pathway: Pathway, kind: str, data: Any) -> dict[str, Any]:
@@ -220,7 +230,9 @@ def _checked_trigger(pathway: Pathway, plain: dict[str, Any]) -> dict[str, Any]:
     if trigger is None:
         raise Refused(f"unknown trigger {plain['trigger']!r}; known are {listed(sorted(pathway.trigger_named), 'and')}")
     if plain.get("treatment") and plain["treatment"] not in pathway.treatment_named:
-        raise Refused(f"unknown treatment {plain['treatment']!r}; known are {listed(sorted(pathway.treatment_named), 'and')}")
+        raise Refused(
+            f"unknown treatment {plain['treatment']!r}; known are {listed(sorted(pathway.treatment_named), 'and')}"
+        )
     intents = [choice.value for choice in pathway.intents]
     if plain.get("intent") and plain["intent"] not in intents:
         raise Refused(f"unknown intent {plain['intent']!r}; known are {listed(intents)}")
@@ -258,7 +270,8 @@ def _check_entry(pathway: Pathway, state: str) -> None:
 def _checked_facts(pathway: Pathway, data: dict[str, Any]) -> dict[str, Any]:
     if not data:
         raise Refused("no fact is given")
-    problems, facts = [], {}
+    problems: list[str] = []
+    facts: dict[str, Any] = {}
     for name, value in data.items():
         try:
             facts[name] = checked_fact(pathway, name, value)
@@ -288,10 +301,10 @@ def _choice(fact: FactDefinition, value: Any) -> str:
 
 
 def _number(fact: FactDefinition, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise Refused(f"{fact.name}: {value!r} is not a number")
-    low = fact.minimum is not None and value < fact.minimum or fact.above is not None and value <= fact.above
-    if low or (fact.maximum is not None and value > fact.maximum):
+    too_low = (fact.minimum is not None and value < fact.minimum) or (fact.above is not None and value <= fact.above)
+    if too_low or (fact.maximum is not None and value > fact.maximum):
         raise Refused(f"{fact.name}: {value:g} is out of range")
     return value
 

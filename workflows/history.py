@@ -34,6 +34,8 @@ class FactRecorded:
 
 @dataclass(slots=True)
 class Hold:
+    """A pause of a line, with the day on which it is to be reviewed."""
+
     since: date
     review_on: date
     reason: str
@@ -66,6 +68,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLine:
+    """A treatment that has been planned and not started."""
+
     treatment: str
     intent: str
     planned_on: date
@@ -95,6 +99,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
+    """An attempt to reach the patient."""
+
     on: date
     channel: str
     outcome: str
@@ -296,9 +302,14 @@ class CaseHistory:
         self.state = change.to
         if change.to == "closed.deceased":
             self._death_seq = event.seq
-        dropped = self.planned is not None and change.to not in ("therapy.scheduled", "restaging.suspected")
-        if dropped or not self.is_open:
-            self.planned = self.procedure = None
+        if change.to not in ("therapy.scheduled", "restaging.suspected"):
+            self._drop_planned()
+
+    def _drop_planned(self) -> None:
+        """A plan ends where the case goes another way; a procedure booked apart from it stays booked."""
+        if not self.is_open or (self.planned is not None and self._is_procedure(self.planned.treatment)):
+            self.procedure = None
+        self.planned = None
 
     def _effect_plan_line(self, event: Event, change: StateChange) -> None:
         day = date.fromisoformat(event.data["planned_on"])
@@ -395,17 +406,26 @@ class CaseHistory:
 
     def _on_activity_booked(self, event: Event) -> None:
         self._check_activity(event.data["activity"])
-        day = date.fromisoformat(event.data["for"])
-        if event.data["activity"] == "procedure" and self.is_open:
+        if event.data["activity"] == "procedure":
+            self._book_procedure(event, date.fromisoformat(event.data["for"]))
+
+    def _book_procedure(self, event: Event, day: date) -> None:
+        if self.is_open:
             self.procedure = Booking(event.on, max(day, event.on))
+        else:
+            self.without_effect.append((event.id, "the case is closed"))
 
     def _on_activity_waived(self, event: Event) -> None:
         self._check_activity(event.data["activity"])
         if event.data["activity"] == "procedure":
+            if self.procedure is None:
+                self.without_effect.append((event.id, "no procedure is booked"))
             self.procedure = None
 
     def _on_activity_rescheduled(self, event: Event) -> None:
         self._check_activity(event.data["activity"])
+        if event.data["activity"] == "procedure":
+            self._book_procedure(event, date.fromisoformat(event.data["to"]))
 
     def _on_test_requested(self, event: Event) -> None:
         self.requests[event.id] = (event.data["activity"], event.on)

@@ -19,7 +19,7 @@ __all__ = ["ITEMS", "Finding", "coverage", "lint"]
 
 _NEED_A_SOURCE = (
     schema.FollowUpRule,
-    schema.Warning,
+    schema.WarningRule,
     schema.Treatment,
     schema.ChecklistItem,
     schema.Guidance,
@@ -37,9 +37,7 @@ class Finding:
 
 def lint(pathway: Pathway) -> list[Finding]:
     """Every finding; an empty list means that the pathway holds together."""
-    fresh = Pathway.model_validate(
-        dict(pathway)
-    )  # a model_copy keeps the look-ups of what it was copied from
+    fresh = Pathway.model_validate(dict(pathway))  # a model_copy keeps the look-ups of what it was copied from
     return [finding for check in _CHECKS for finding in check(fresh)]
 
 
@@ -87,9 +85,7 @@ def _unknown_values(pathway: Pathway) -> Iterator[Finding]:
         for name, value in _values_asked(part):
             fact = pathway.fact_named.get(name)
             if fact and not _can_be(fact, value):
-                yield Finding(
-                    "unknown-value", place, f"asks whether {name} is {value}, which it can never be"
-                )
+                yield Finding("unknown-value", place, f"asks whether {name} is {value}, which it can never be")
 
 
 def _values_asked(part: BaseModel) -> Iterator[tuple[str, Value]]:

@@ -15,7 +15,7 @@ from transitions import EventData, Machine, MachineError
 from workflows.conditions import View
 from workflows.dates import listed
 from workflows.errors import Refused
-from workflows.pathway import Move, Pathway, Trigger, Warning
+from workflows.pathway import Move, Pathway, Trigger, WarningRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class PathwayMachine:
             if w.when.holds(view)
         )
 
-    def _warnings_on(self, on: str) -> list[Warning]:
+    def _warnings_on(self, on: str) -> list[WarningRule]:
         return [warning for warning in self.pathway.warnings if on in warning.on]
 
     def _dispatch(self, view: View, trigger: Trigger) -> _Subject:

@@ -62,6 +62,8 @@ class Source(_Part):
 
 
 class Choice(_Part):
+    """A value with its label."""
+
     value: str
     label: str
 
@@ -161,7 +163,7 @@ class Trigger(_Part):
     guidance: Strings = ()
 
 
-class Warning(_Part):
+class WarningRule(_Part):
     """Something to explain before going on. ``on`` names triggers; ``facts`` means it stands on the case itself."""
 
     id: str
@@ -273,9 +275,12 @@ class ChecklistItem(_Part):
 
 
 class Checklist(_Part):
+    """A list to tick, shown in states or at triggers, where ``when`` holds."""
+
     id: str
     title: str
     shown_in: Strings
+    when: Condition | None = None
     items: tuple[ChecklistItem, ...]
 
 
@@ -303,7 +308,7 @@ class Pathway(_Part):
     facts: tuple[FactDefinition, ...]
     states: tuple[State, ...]
     triggers: tuple[Trigger, ...]
-    warnings: tuple[Warning, ...]
+    warnings: tuple[WarningRule, ...]
     activities: tuple[Activity, ...]
     follow_ups: tuple[FollowUpRule, ...]
     reminders: dict[str, tuple[Step, ...]]
@@ -352,7 +357,7 @@ class Pathway(_Part):
         return {source.id: source for source in self.sources}
 
     @cached_property
-    def warning_named(self) -> dict[str, Warning]:
+    def warning_named(self) -> dict[str, WarningRule]:
         return {warning.id: warning for warning in self.warnings}
 
     def fact_label(self, name: str) -> str:
@@ -403,7 +408,7 @@ def load(folder: Path | None = None) -> Pathway:
     for entry in sorted(root.iterdir(), key=lambda e: e.name):
         if not entry.name.endswith(".yaml"):
             continue
-        part = yaml.load(entry.read_text(encoding="utf-8"), Loader=_Loader) or {}
+        part = yaml.load(entry.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506  (a safe loader)
         twice = document.keys() & part.keys()
         if twice:
             raise ValueError(f"{entry.name}: {', '.join(sorted(twice))} already stands in another file")

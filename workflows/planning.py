@@ -7,7 +7,7 @@ needs planning again because a day has passed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from workflows.dates import DueWindow, in_words
@@ -53,7 +53,7 @@ class Planner:
         self._idle_rules = [r for r in pathway.follow_ups if r.per == "none"]
         self._clocks = Clocks()
         self._series: dict[str, Series] = {}
-        self._completed: dict[str, list[date]] = {}
+        self._completed: dict[tuple[str, str], date] = {}
 
     def plan(self) -> Plan:
         return Plan(self.history, self.follow_ups, list(self._series.values()))
@@ -62,7 +62,7 @@ class Planner:
         """Take one event; raises :class:`Refused` where the history does not allow it, and changes nothing."""
         self.history.apply(event)
         handler = _HANDLERS.get(event.kind)
-        if handler is not None:
+        if handler is not None and event.data["activity"] != "procedure":  # a booking, kept by the history
             handler(self, event)
         if event.kind not in _QUIET:
             self._sync(event)
@@ -111,7 +111,9 @@ class Planner:
         series = self._series.get(name)
         if series is None:
             self._series[name] = self._begin(event, rule, variant, scope)
-        elif not series.live:
+        elif series.live:
+            series.scope = replace(scope, due_on=series.scope.due_on)
+        else:
             self._resume(event, series, scope)
 
     def _begin(self, event: Event, rule: FollowUpRule, variant: str, scope: Scope) -> Series:
@@ -136,11 +138,16 @@ class Planner:
         self._open(event, series)
 
     def _count_from_last_done(self, series: Series, until: date) -> None:
+        """Go on from the last item done in this scope, and from acts since then that fell into a window."""
         if not series.repeats:
             return
-        done = [d for d in self._completed.get(series.activity, ()) if series.anchor < d <= until]
-        if done and max(done) > series.scope.base:
-            series.anchor_to(max(done), "last done", 1)
+        last = self._completed.get((series.activity, series.scope.key))
+        if last is not None and last > series.anchor:
+            series.anchor_to(last, "last done", 1)
+        for act in self.history.acts:
+            opens_on = series.window(series.place(series.occurrence)).opens_on
+            if series.activity in act.counts_as and max(opens_on, series.anchor) <= act.on <= until:
+                series.anchor_to(act.on, "last done", 1)
 
     def _not_before(self, series: Series, day: date, word: str) -> None:
         place = series.place(series.occurrence)
@@ -159,16 +166,22 @@ class Planner:
 
     def _open(self, event: Event, series: Series) -> None:
         item = series.follow_up(event.on, self.history.pathway.source_named)
+        item.key = self._free_key(item.key)
         series.item = self.follow_ups[item.key] = item
         act = self._act_that_completes(series, item)
         if act is not None:
             self._complete(event, series, act)
 
+    def _free_key(self, key: str) -> str:
+        """A superseded item comes back under its key; one that was done or waived keeps its key to itself."""
+        taken = self.follow_ups.get(key)
+        return key if taken is None or taken.status not in ("done", "waived") else self._free_key(f"{key}~")
+
     def _act_that_completes(self, series: Series, item: FollowUp) -> Act | None:
         """An act that was already on record when the item appeared (history is often learned late)."""
-        reanchored = series.anchor in self._completed.get(series.activity, ())
+        on_the_anchor = series.occurrence == 0 or not series.repeats
         for act in self.history.acts:
-            fresh = act.on > item.anchor_on or (act.on == item.anchor_on and not reanchored)
+            fresh = act.on > item.anchor_on or (act.on == item.anchor_on and on_the_anchor)
             if item.activity in act.counts_as and act.on >= item.window.opens_on and fresh:
                 return act
         return None
@@ -178,7 +191,7 @@ class Planner:
         if item is None:
             return
         item.end("done", act.on, act.event, "")
-        self._completed.setdefault(series.activity, []).append(act.on)
+        self._completed[series.activity, series.scope.key] = act.on
         if not series.repeats or self._doses_given(series):
             series.finished = True
             return
@@ -226,10 +239,9 @@ class Planner:
             return
         item.moved_from = item.moved_from or item.window.due_on
         item.window = series.window(to)
+        item.why = series.why(item.occurrence, self.history.pathway.source_named).moved_to(item.window)
 
     def _on_booked(self, event: Event) -> None:
-        if event.data["activity"] == "procedure":
-            return
         series = self._target(event)
         if series is not None and series.item is not None:
             series.item.booked_for = date.fromisoformat(event.data["for"])
@@ -266,7 +278,7 @@ class Planner:
         item = series.item
         if item is not None and item.is_open and scope.due_on and scope.due_on != series.scope.due_on:
             series.scope = scope
-            item.window = series.window(scope.due_on)
+            item.window, item.moved_from = series.window(scope.due_on), None
             item.why = series.why(item.occurrence, self.history.pathway.source_named)
 
     def _sync_idle(self, event: Event) -> None:
@@ -294,16 +306,10 @@ class Planner:
 def _before_dose(rule: FollowUpRule, dose: FollowUp) -> Scope:
     due_on = DueWindow.around(dose.window.due_on, -rule.offset_days, 0).opens_on
     words = f"dose due {in_words(dose.window.due_on)} − {-rule.offset_days} days"
+    if due_on < dose.created_on:
+        words += f", not before {in_words(dose.created_on)}"
     because = f"{rule.while_words} ({in_words(dose.window.due_on)})"
-    return Scope(f"before-{dose.key}", dose.anchor_on, words, because, due_on=max(due_on, dose.anchor_on))
-
-
-_HANDLERS = {
-    "activity:done": Planner._on_done,
-    "activity:waived": Planner._on_waived,
-    "activity:rescheduled": Planner._on_rescheduled,
-    "activity:booked": Planner._on_booked,
-}
+    return Scope(f"before-{dose.key}", dose.anchor_on, words, because, due_on=max(due_on, dose.created_on))
 
 
 def plan(pathway: Pathway, events: Iterable[Event]) -> Plan:

@@ -20,7 +20,7 @@ _USES: dict[type[BaseModel], Callable[[Any], Names]] = {
     schema.State: lambda part: {"phase": [part.phase], "guidance": part.guidance},
     schema.Trigger: lambda part: {"guidance": part.guidance},
     schema.Move: lambda part: {"state": {*part.from_, part.to} - {"open", "origin"}},
-    schema.Warning: lambda part: {"trigger": [name for name in part.on if name != "facts"]},
+    schema.WarningRule: lambda part: {"trigger": [name for name in part.on if name != "facts"]},
     schema.FollowUpRule: lambda part: {
         "activity": [part.activity],
         "reminders": [part.reminders],

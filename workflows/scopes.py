@@ -94,7 +94,9 @@ def _line(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> Iterator[
         if rule.line is None or rule.line.matches(history.pathway, line.treatment, line.intent):
             every = history.pathway.treatment_named[line.treatment].cycle if rule.every == "cycle" else None
             words = f"{_called(history, line)} started {in_words(line.started_on)}"
-            yield Scope(f"line-{line.number}", line.started_on, words, f"{rule.while_words} ({words})", every=every)
+            left = rule.doses - line.doses if rule.doses else None
+            because = f"{rule.while_words} ({words})"
+            yield Scope(f"line-{line.number}", line.started_on, words, because, every=every, left=left)
 
 
 def _called(history: CaseHistory, line: Line) -> str:
@@ -126,6 +128,8 @@ def _procedure(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> Iter
     if booking is not None:
         due_on = max(booking.day + timedelta(days=rule.offset_days), booking.booked_on)
         words = f"procedure on {in_words(booking.day)} − {-rule.offset_days} day"
+        if due_on > booking.day + timedelta(days=rule.offset_days):
+            words += ", not before it was booked"
         key = f"procedure-{booking.booked_on}-{booking.day}"
         because = f"{rule.while_words} (booked on {in_words(booking.booked_on)})"
         yield Scope(key, booking.booked_on, words, because, due_on=due_on)

@@ -6,7 +6,7 @@ to the date on which it was done; waiving one leaves the anchor and takes the fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from workflows.dates import DueWindow, Interval, in_words
@@ -27,6 +27,11 @@ class Why:
     ends_when: str
     note: str
     sources: tuple[str, ...]
+
+    def moved_to(self, window: DueWindow) -> Why:
+        """The same, for an item that was rescheduled."""
+        moved = f"{self.arithmetic}, moved to {in_words(window.due_on)}"
+        return replace(self, arithmetic=moved, window=_window_words(window))
 
     def sentence(self) -> str:
         """All of it in one line."""
@@ -82,7 +87,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a series hangs on just now: a stable name, the date it counts from, and both in words."""
+    """What a series hangs on just now: a stable name, the date it counts from, and both in words.
+
+    ``left`` is how many items there will be from the open one on; None where the series has no end of its own.
+    """
 
     key: str
     base: date
@@ -91,6 +99,7 @@ class Scope:
     due_on: date | None = None
     activity: str = ""
     every: Interval | None = None
+    left: int | None = None
 
 
 @dataclass(slots=True)
@@ -161,13 +170,12 @@ class Series:
         return series_name(self.rule, self.variant, self.scope)
 
     def why(self, occurrence: int, sources: dict[str, Source]) -> Why:
-        window = self.window(self.place(occurrence))
         return Why(
             rule=self.rule.id,
             title=self.rule.title,
             because=self.scope.because,
             arithmetic=self._arithmetic(occurrence),
-            window=f"opens {in_words(window.opens_on)}, late after {in_words(window.late_on)}",
+            window=_window_words(self.window(self.place(occurrence))),
             ends_when=self.rule.ends_when,
             note=self.rule.note,
             sources=self.rule.sources,
@@ -194,12 +202,11 @@ class Series:
         if self.item is None or not self.repeats:
             return []
         found, occurrence = [], self.item.occurrence + 1
-        while (due_on := self.place(occurrence)) <= until:
+        end = None if self.scope.left is None else self.item.occurrence + self.scope.left
+        while (due_on := self.place(occurrence)) <= until and occurrence != end:
             if due_on > max(after, self.item.window.due_on):
                 why = self.why(occurrence, sources)
-                found.append(
-                    Forecast(self.rule.id, self.activity, occurrence, self.anchor, self.window(due_on), why)
-                )
+                found.append(Forecast(self.rule.id, self.activity, occurrence, self.anchor, self.window(due_on), why))
             occurrence += 1
         return found
 
@@ -209,3 +216,5 @@ def series_name(rule: FollowUpRule, variant: str, scope: Scope) -> str:
     return f"{rule.id}{'/' + variant if variant else ''}:{scope.key}"
 
 
+def _window_words(window: DueWindow) -> str:
+    return f"opens {in_words(window.opens_on)}, late after {in_words(window.late_on)}"

@@ -9,7 +9,7 @@ import click
 
 from tracker import cases, queries
 from tracker.commands.common import Day, Moment, desk, json_option, print_json, print_table
-from tracker.queries import CaseFile, Scope, status_on
+from tracker.queries import CaseFile, CaseSummary, Scope, status_on
 from workflows.dates import in_words
 from workflows.events import Event
 from workflows.history import CaseHistory, Line
@@ -34,11 +34,20 @@ def list_(on: date | None, clinic: str | None, as_json: bool) -> None:
         print_json({"cases": [summary.as_json() for summary in found]})
         return
     header = ("Case", "Clinic", "State", "Since", "Lines", "Warnings", "Next step")
-    rows = [
-        (s.place.ref, s.place.clinic, s.place.state, in_words(s.since), str(s.lines_open), str(s.warnings_unexplained), "none" if s.needs_plan else "")
-        for s in found
-    ]  # fmt: skip
-    print_table(header, rows)
+    print_table(header, [_row(summary) for summary in found])
+
+
+def _row(summary: CaseSummary) -> tuple[str, ...]:
+    place = summary.place
+    return (
+        place.ref,
+        place.clinic,
+        place.state,
+        in_words(summary.since),
+        str(summary.lines_open),
+        str(summary.warnings_unexplained),
+        "none" if summary.needs_plan else "",
+    )
 
 
 @case.command()
@@ -62,11 +71,7 @@ def as_document(
 ) -> dict[str, Any]:
     """The case as ``case show --json`` gives it."""
     history = file.plan.history
-    seen = [
-        e
-        for e in events
-        if (on is None or e.on <= on) and (known is None or (e.recorded_at or known) <= known)
-    ]
+    seen = [e for e in events if (on is None or e.on <= on) and (known is None or (e.recorded_at or known) <= known)]
     return {
         "case": file.row.ref,
         "patient_ref": file.patient.ref,
@@ -170,9 +175,7 @@ def _event(event: Event) -> dict[str, Any]:
 def _print(file: CaseFile, document: dict[str, Any]) -> None:
     history = file.plan.history
     title = history.pathway.state_named[history.state].title
-    click.echo(
-        f"{file.row.ref}  {file.clinic.name}  {history.state} ({title}) since {in_words(history.since)}\n"
-    )
+    click.echo(f"{file.row.ref}  {file.clinic.name}  {history.state} ({title}) since {in_words(history.since)}\n")
     for name, value in history.known_facts().items():
         click.echo(f"  {history.pathway.fact_label(name)}: {history.pathway.value_label(name, value)}")
     for warning in document["warnings"]:

@@ -36,9 +36,7 @@ class Span(click.ParamType[Interval]):
 @click.option("--case", "case_ref", help="Only this case.")
 @click.option("--forecast", type=Span(), help="Also later occurrences, so far ahead (24m, 90d, 2y).")
 @json_option
-def due(
-    on: date | None, clinic: str | None, case_ref: str | None, forecast: Interval | None, as_json: bool
-) -> None:
+def due(on: date | None, clinic: str | None, case_ref: str | None, forecast: Interval | None, as_json: bool) -> None:
     """What is overdue, due and upcoming, most overdue first, and why."""
     scope = Scope(clinic=clinic, case=case_ref)
     with desk() as d, d.database.reading() as session:

@@ -99,9 +99,7 @@ def _misplaced(patients: Table, samples: Table) -> Iterator[LineProblem]:
     """Rows whose identifiers do not fit together: each stands once, one sample a patient."""
     yield from _repeated(patients, "PATIENT_ID", "stands on an earlier line too")
     yield from _repeated(samples, "SAMPLE_ID", "stands on an earlier line too")
-    yield from _repeated(
-        samples, "PATIENT_ID", "has an earlier sample; which describes the tumour is not clear"
-    )
+    yield from _repeated(samples, "PATIENT_ID", "has an earlier sample; which describes the tumour is not clear")
     known = {row.cells["PATIENT_ID"].strip() for row in patients.rows}
     for row in samples.rows:
         ref = row.cells["PATIENT_ID"].strip()

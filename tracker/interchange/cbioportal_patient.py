@@ -217,9 +217,7 @@ def _ajcc(cells: Cells, tumour: Cells) -> dict[str, str]:
 
 
 def _enets(tumour: Cells) -> dict[str, str]:
-    return _known(
-        t=tumour.matching("ENETS_T_STAGING", _T, "2"), stage=tumour.matching("ENETS_STAGING", _STAGE, "IIb")
-    )
+    return _known(t=tumour.matching("ENETS_T_STAGING", _T, "2"), stage=tumour.matching("ENETS_STAGING", _STAGE, "IIb"))
 
 
 def _known(**found: str | None) -> dict[str, str]:

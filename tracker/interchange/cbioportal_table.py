@@ -99,9 +99,7 @@ def read_table(path: Path, needed: Sequence[str]) -> Table:
     columns = tuple(name.strip() for name in lines[header].rstrip("\r").split("\t"))
     problems = _column_problems(columns, needed)
     if problems:
-        return Table(
-            path.name, columns, [], [LineProblem(path.name, header + 1, words) for words in problems]
-        )
+        return Table(path.name, columns, [], [LineProblem(path.name, header + 1, words) for words in problems])
     return _Reader(path.name, columns).read(lines, header + 1)
 
 

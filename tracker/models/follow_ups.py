@@ -19,9 +19,7 @@ class FollowUpRow(Table, table=True):
     __tablename__ = "follow_up"
     __table_args__ = (
         UniqueConstraint("case_id", "key"),
-        CheckConstraint(
-            "status IN ('open', 'done', 'waived', 'superseded', 'cancelled')", name="status_known"
-        ),
+        CheckConstraint("status IN ('open', 'done', 'waived', 'superseded', 'cancelled')", name="status_known"),
         CheckConstraint("(status = 'open') = (ended_on IS NULL)", name="open_has_no_end"),
         Index(
             "ix_follow_up_open_clinic",
