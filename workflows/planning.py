@@ -54,6 +54,12 @@ class Planner:
         self._clocks = Clocks()
         self._series: dict[str, Series] = {}
         self._completed: dict[tuple[str, str], date] = {}
+        self._handlers = {
+            "activity:done": self._on_done,
+            "activity:waived": self._on_waived,
+            "activity:rescheduled": self._on_rescheduled,
+            "activity:booked": self._on_booked,
+        }
 
     def plan(self) -> Plan:
         return Plan(self.history, self.follow_ups, list(self._series.values()))
@@ -61,9 +67,9 @@ class Planner:
     def apply(self, event: Event) -> None:
         """Take one event; raises :class:`Refused` where the history does not allow it, and changes nothing."""
         self.history.apply(event)
-        handler = _HANDLERS.get(event.kind)
+        handler = self._handlers.get(event.kind)
         if handler is not None and event.data["activity"] != "procedure":  # a booking, kept by the history
-            handler(self, event)
+            handler(event)
         if event.kind not in _QUIET:
             self._sync(event)
             self._sync_doses(event)
