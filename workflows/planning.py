@@ -68,7 +68,7 @@ class Planner:
         """Take one event; raises :class:`Refused` where the history does not allow it, and changes nothing."""
         self.history.apply(event)
         handler = self._handlers.get(event.kind)
-        if handler is not None and event.data["activity"] != "procedure":  # a booking, kept by the history
+        if handler is not None:
             handler(event)
         if event.kind not in _QUIET:
             self._sync(event)
@@ -255,6 +255,8 @@ class Planner:
     def _target(self, event: Event) -> Series | None:
         """The item that is meant: of the rule named, or the one of the activity that is due first."""
         activity, rule = event.data["activity"], event.data.get("rule")
+        if activity == "procedure":  # no item of ours but a booking, which the history keeps
+            return None
         wanted = self.history.pathway.activities_of(activity)
         open_series = [s for s in self._series.values() if s.live and s.item is not None and s.item.is_open]
         fitting = [s for s in open_series if s.activity in wanted and rule in (None, s.rule.id)]

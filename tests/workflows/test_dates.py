@@ -64,9 +64,7 @@ def test_an_interval_counts_backwards_too(day, interval, expected):
     assert Interval.parse(interval).before(date.fromisoformat(day)) == date.fromisoformat(expected)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "3", "months", "1.5 months", "3 moons", "three months", "3 months 2 days"]
-)
+@pytest.mark.parametrize("text", ["", "3", "months", "1.5 months", "3 moons", "three months", "3 months 2 days"])
 def test_what_is_not_an_interval_is_refused(text):
     with pytest.raises(ValueError, match="is not an interval"):
         Interval.parse(text)
