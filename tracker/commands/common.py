@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from tracker import clock, secret
+from tracker import clock, logs, secret
 from tracker.db import Database, connect
 from tracker.errors import WrongSetting
 from tracker.secret import Secret
@@ -44,6 +44,7 @@ class Desk:
 @contextmanager
 def desk(*, create: bool = False, upgrade: bool = False) -> Iterator[Desk]:
     """The installation of the settings; ``create`` makes what is missing, ``upgrade`` brings the schema up too."""
+    logs.configure()
     settings = from_environment()
     key = secret.create(settings.secret_file) if create else secret.load(settings.secret_file)
     database = connect(settings, key)
