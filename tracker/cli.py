@@ -55,18 +55,18 @@ def tracker() -> None:
 def main() -> None:
     """Run the command line; what a user can cause ends in words, never in a traceback."""
     try:
-        tracker.main(standalone_mode=False)
+        code = tracker.main(standalone_mode=False)  # a command that ends early gives its exit code
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001  (the last resort, so that nobody is shown a traceback)
         _fail(error)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(error: Exception) -> None:
