@@ -1,0 +1,32 @@
+"""What happens besides the plan: notes, calls, hand-overs, slips of the pen."""
+
+from __future__ import annotations
+
+from tracker.demo import words
+from tracker.demo.journey import Journey
+
+
+def happen(journey: Journey) -> None:
+    """Perhaps one of them, perhaps none."""
+    for share, incident in ((0.35, _note), (0.15, _call), (0.1, _hand_over), (0.05, _wrong_patient)):
+        if journey.chance(share):
+            incident(journey)
+
+
+def _note(journey: Journey) -> None:
+    journey.tell("note:added", text=journey.pick(words.NOTES))
+
+
+def _call(journey: Journey) -> None:
+    channel = journey.pick(("phone", "phone", "video", "text-message"))
+    journey.tell("contact:attempted", channel=channel, outcome=journey.pick(("reached", "agreed")))
+
+
+def _hand_over(journey: Journey) -> None:
+    colleagues = [n for n in journey.person.clinic.navigators if n != journey.navigator]
+    journey.tell("case:handed_over", navigator=colleagues[0].email, reason=journey.pick(words.HAND_OVER_REASONS))
+    journey.navigator = colleagues[0]
+
+
+def _wrong_patient(journey: Journey) -> None:
+    journey.mistake("activity:done", "Entered for the wrong patient", activity="visit")
