@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from workflows.conditions import Value
+from workflows.dates import in_words
 from workflows.derive import DERIVATIONS
 from workflows.errors import Refused
 from workflows.events import Event, effective, fact_value, facts_in
@@ -247,7 +248,7 @@ class CaseHistory:
         if self.opened_on is None:
             raise Refused("the case has not been opened")
         if event.on < self.opened_on:
-            raise Refused(f"{event.on} is before the case opened on {self.opened_on}")
+            raise Refused(f"{in_words(event.on)} is before the case opened on {in_words(self.opened_on)}")
         self.today = event.on
         change = None
         if event.kind == "state:changed":
