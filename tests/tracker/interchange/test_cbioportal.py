@@ -217,12 +217,8 @@ def test_mixed_differentiation_is_pointed_out(write: Write):
     assert "check it" in cohort.warnings[0].reason
 
 
-@pytest.mark.parametrize(
-    "word, value, warnings", [("No", "none", 0), ("Yes", "not_assessed", 1), ("NA", None, 0)]
-)
-def test_familial_syndrome_asks_the_hereditary_question(
-    write: Write, word: str, value: str | None, warnings: int
-):
+@pytest.mark.parametrize("word, value, warnings", [("No", "none", 0), ("Yes", "not_assessed", 1), ("NA", None, 0)])
+def test_familial_syndrome_asks_the_hereditary_question(write: Write, word: str, value: str | None, warnings: int):
     cohort = read(write(FAMILIAL_SYNDROME=word))
     assert cohort.lines[1].data.get("hereditary") == value
     assert len(cohort.warnings) == warnings
@@ -252,9 +248,7 @@ def test_death_is_recorded_at_survival_time(write: Write, pathway: Pathway):
     "os_status, vital",
     [("", "Lost at follow up"), ("LIVING", "Lost at follow up"), ("", "Alive - With Disease"), ("", "")],
 )
-def test_not_known_to_be_alive_stays_open_and_flagged(
-    write: Write, pathway: Pathway, os_status: str, vital: str
-):
+def test_not_known_to_be_alive_stays_open_and_flagged(write: Write, pathway: Pathway, os_status: str, vital: str):
     cohort = read(write(OS_STATUS=os_status, VITAL_STATUS=vital))
     assert told(cohort)[-1] == ("2018-02-15", "fact:recorded")
     assert "activity:done" not in {line.event for line in cohort.lines}
@@ -473,9 +467,7 @@ def test_published_cohort_is_read_whole(cohort: Cohort, plans: dict[str, Plan]):
     assert read(shared("panet_arcnet_2017")) == cohort
 
 
-def test_published_cohort_has_its_metastatic_patients_in_the_advanced_phase(
-    cohort: Cohort, plans: dict[str, Plan]
-):
+def test_published_cohort_has_its_metastatic_patients_in_the_advanced_phase(cohort: Cohort, plans: dict[str, Plan]):
     entered = [line.case for line in cohort.lines if line.data.get("state") == "advanced.planning"]
     assert len(entered) == 18
     living = [plans[case].history for case in entered if plans[case].history.is_open]
