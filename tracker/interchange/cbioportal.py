@@ -19,7 +19,7 @@ from tracker.errors import LineProblem
 from tracker.interchange.cbioportal_patient import NEEDED, SAMPLE_NEEDED, Patient, read_patient
 from tracker.interchange.cbioportal_table import Row, Table, read_table
 from tracker.interchange.journal import JournalLine
-from workflows.dates import Interval
+from workflows.dates import Interval, in_words
 
 PATIENT_FILE = "data_clinical_patient.txt"
 SAMPLE_FILE = "data_clinical_sample.txt"
@@ -49,6 +49,7 @@ class _Entry:
     clinic: str
     timezone: str
     navigator: str | None
+    today: date | None
 
     def after(self, months: Decimal) -> date:
         """Whole calendar months after the anchor, then the fraction as days."""
@@ -57,17 +58,20 @@ class _Entry:
         return Interval(whole, "month").after(self.anchor) + timedelta(days=days)
 
 
-def read_cohort(folder: Path, anchor: date, clinic: str, timezone: str, navigator: str | None) -> Cohort:
+def read_cohort(
+    folder: Path, anchor: date, clinic: str, timezone: str, navigator: str | None, today: date | None = None
+) -> Cohort:
     """The cohort in a study's folder; raises WrongSetting or InputRefused where a file cannot be read at all.
 
     ``anchor`` is the local date that stands for every patient's diagnosis and resection; ``timezone`` is the
-    clinic's IANA name; ``navigator`` is an e-mail address.
+    clinic's IANA name; ``navigator`` is an e-mail address. A last visit
+    later than ``today`` (which an anchor near to it can give) is left out with a warning; a death never is.
     """
     patients = read_table(folder / PATIENT_FILE, NEEDED)
     samples = read_table(folder / SAMPLE_FILE, SAMPLE_NEEDED)
     cohort = Cohort(rows=len(patients.rows), ignored_columns=_ignored(patients, samples))
     cohort.problems.extend([*patients.problems, *samples.problems])
-    entry = _Entry(anchor, clinic, timezone, navigator)
+    entry = _Entry(anchor, clinic, timezone, navigator, today)
     if any(not table.rows and table.problems for table in (patients, samples)):
         return cohort
     cohort.problems.extend(_misplaced(patients, samples))
@@ -81,6 +85,11 @@ def _take(cohort: Cohort, entry: _Entry, row: Row, sample: Row | None) -> None:
     patient, problems = read_patient(row, sample)
     cohort.problems.extend(problems)
     cohort.warnings.extend(row.problem(words) for words in patient.warnings())
+    not_yet = None if problems else _not_yet(patient, entry)
+    if not_yet:
+        cohort.warnings.append(
+            row.problem(f"the last follow-up would be on {in_words(not_yet)}, in the future: left out")
+        )
     if not problems:
         for event in _events(patient, entry):
             cohort.lines.append(JournalLine(patient.ref, *event, file=row.file, number=row.number))
@@ -156,7 +165,17 @@ def _last_news(patient: Patient, entry: _Entry) -> Iterator[_Event]:
         return
     if patient.last_seen is None and patient.status == "alive":
         return
+    if _not_yet(patient, entry):
+        return
     seen_on = entry.after(patient.last_seen or Decimal(0))
     if patient.status == "alive" and seen_on > entry.anchor:
         yield seen_on, "activity:done", {"activity": "visit"}
     yield seen_on, "fact:recorded", {"vital_status": patient.status}
+
+
+def _not_yet(patient: Patient, entry: _Entry) -> date | None:
+    """The day of a living patient's last follow-up where it lies in the future: it has not happened."""
+    if entry.today is None or patient.status == "deceased":
+        return None
+    seen_on = entry.after(patient.last_seen or Decimal(0))
+    return seen_on if seen_on > entry.today else None

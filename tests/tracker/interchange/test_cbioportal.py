@@ -284,6 +284,22 @@ def test_unknown_last_follow_up_records_no_visit(write: Write):
     assert "TIME_TO_LAST_FOLLOWUP" in cohort.warnings[0].reason
 
 
+def test_last_visit_in_the_future_has_not_happened(write: Write):
+    folder = write()
+    cohort = read_cohort(folder, ANCHOR, "North", "Europe/London", None, today=date(2018, 2, 14))
+    assert told(cohort)[-1] == ("2016-01-31", "begin_surveillance")
+    assert cohort.warnings[0].reason == "the last follow-up would be on 15 Feb 2018, in the future: left out"
+    on_the_day = read_cohort(folder, ANCHOR, "North", "Europe/London", None, today=date(2018, 2, 15))
+    assert told(on_the_day)[-1] == ("2018-02-15", "fact:recorded")
+    assert on_the_day.warnings == []
+
+
+def test_death_in_the_future_is_not_left_out(write: Write):
+    folder = write(OS_STATUS="DECEASED", VITAL_STATUS="Deceased - Of Disease")
+    cohort = read_cohort(folder, ANCHOR, "North", "Europe/London", None, today=date(2017, 1, 1))
+    assert told(cohort)[-1] == ("2018-02-15", "record_death")
+
+
 def test_patient_without_sample_is_warned_of(write: Write):
     folder = write()
     (folder / SAMPLE_FILE).write_text("\t".join(SAMPLE_NEEDED) + "\n")
