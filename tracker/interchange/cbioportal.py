@@ -65,7 +65,7 @@ def read_cohort(
 
     ``anchor`` is the local date that stands for every patient's diagnosis and resection; ``timezone`` is the
     clinic's IANA name; ``navigator`` is an e-mail address. A last visit
-    later than ``today`` (which an anchor near to it can give) is left out with a warning; a death never is.
+    later than ``today`` is left out with a warning (it has not happened); a death or a loss never is.
     """
     patients = read_table(folder / PATIENT_FILE, NEEDED)
     samples = read_table(folder / SAMPLE_FILE, SAMPLE_NEEDED)
@@ -165,7 +165,7 @@ def _last_news(patient: Patient, entry: _Entry) -> Iterator[_Event]:
         return
     if patient.last_seen is None and patient.status == "alive":
         return
-    if _not_yet(patient, entry):
+    if _not_yet(patient, entry) is not None:
         return
     seen_on = entry.after(patient.last_seen or Decimal(0))
     if patient.status == "alive" and seen_on > entry.anchor:
@@ -175,7 +175,7 @@ def _last_news(patient: Patient, entry: _Entry) -> Iterator[_Event]:
 
 def _not_yet(patient: Patient, entry: _Entry) -> date | None:
     """The day of a living patient's last follow-up where it lies in the future: it has not happened."""
-    if entry.today is None or patient.status == "deceased":
+    if entry.today is None or patient.status != "alive":
         return None
     seen_on = entry.after(patient.last_seen or Decimal(0))
     return seen_on if seen_on > entry.today else None
