@@ -470,6 +470,12 @@ def case_file(
     return CaseFile(row.Case, row.Patient, row.Clinic, navigator, planned, today, _seen(events, on, known))
 
 
+def timezone_of(session: Session, ref: str) -> str:
+    """The zone of a case's clinic; raises :class:`UnknownThing`."""
+    case_ = cases.find(session, ref)
+    return session.get_one(Clinic, case_.clinic_id).timezone
+
+
 def _seen(events: list[Event], on: date | None, known: datetime | None) -> list[Event]:
     """The events of a view, corrected ones too."""
     then = [e for e in events if known is None or e.recorded_at is None or e.recorded_at <= known]

@@ -52,8 +52,13 @@ class CaseInput:
     plan: Plan | None = None
 
 
-def replay(writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run: bool = False) -> Report:
-    """Apply a journal; raises :class:`InputRefused` with every problem, and then nothing has been applied."""
+def replay(
+    writing: Writing, lines: Sequence[JournalLine], *, kind: str, content: str = "", dry_run: bool = False
+) -> Report:
+    """Apply a journal; raises :class:`InputRefused` with every problem, and then nothing has been applied.
+
+    ``content`` identifies what was read, for the record of imports; by default it follows from the lines.
+    """
     inputs = list(_prepared(writing, lines))
     problems = [problem for one in inputs for problem in one.problems]
     problems += _same_patient_twice(writing.session, inputs)
@@ -67,12 +72,19 @@ def replay(writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run
         if not dry_run:
             _store(writing, one)
     if not dry_run:
-        _keep_record(writing, kind, lines, report)
+        _keep_record(writing, kind, content or _digest(lines), report)
     return report
 
 
-def import_cases(writing: Writing, lines: Sequence[JournalLine], *, kind: str, dry_run: bool = False) -> Report:
-    """Apply a cohort whose cases come whole: one that is already on record with these events is left alone."""
+def import_cases(
+    writing: Writing, lines: Sequence[JournalLine], *, kind: str, content: str, dry_run: bool = False
+) -> Report:
+    """Apply a cohort whose cases come whole: one that is already on record with these events is left alone.
+
+    ``content`` identifies the files: the same ones are never applied twice, whatever has happened since.
+    """
+    if _came_before(writing.session, kind, content):
+        return Report(unchanged=sum(1 for _ in by_case(lines)))
     new: list[JournalLine] = []
     problems: list[LineProblem] = []
     unchanged = 0
@@ -86,9 +98,14 @@ def import_cases(writing: Writing, lines: Sequence[JournalLine], *, kind: str, d
             problems.append(of_case[0].problem(f"case {ref} is on record with another history; it is left as it is"))
     if problems:
         raise InputRefused(problems)
-    report = replay(writing, new, kind=kind, dry_run=dry_run) if new else Report()
+    report = replay(writing, new, kind=kind, content=content, dry_run=dry_run) if new else Report()
     report.unchanged = unchanged
     return report
+
+
+def _came_before(session: Session, kind: str, content: str) -> bool:
+    found = select(ImportRun.id).where(ImportRun.kind == kind, ImportRun.content == content)
+    return session.exec(found).first() is not None
 
 
 def _is_known(writing: Writing, ref: str, lines: list[JournalLine]) -> bool | None:
@@ -238,14 +255,18 @@ def _store(writing: Writing, one: CaseInput) -> None:
         raise InputRefused([one.lines[0].problem(reason) for reason in refusal.reasons]) from refusal
 
 
-def _keep_record(writing: Writing, kind: str, lines: Sequence[JournalLine], report: Report) -> None:
+def _digest(lines: Sequence[JournalLine]) -> str:
     content = hashlib.sha256()
     for line in lines:
         content.update(json.dumps([line.case, str(line.on), line.event, line.data], sort_keys=True).encode())
+    return content.hexdigest()
+
+
+def _keep_record(writing: Writing, kind: str, content: str, report: Report) -> None:
     writing.session.add(
         ImportRun(
             kind=kind,
-            content=content.hexdigest(),
+            content=content,
             actor=writing.actor,
             at=writing.now,
             cases=report.created + report.changed,

@@ -83,7 +83,7 @@ def test_a_stale_version_is_refused_and_nothing_is_lost(place: Installation) -> 
 
 
 @pytest.mark.parametrize(
-    ("on", "reason"),
+    "on, reason",
     [("2026-11-22", "in the future"), ("1961-02-27", "before the patient's birth"), ("2026-01-04", "before the case")],
 )
 def test_an_impossible_date_is_refused(place: Installation, on: str, reason: str) -> None:
@@ -128,7 +128,7 @@ def test_a_correction_names_what_it_undoes_and_stays_in_the_record(place: Instal
     assert kinds == ["case:opened", "state:changed", "event:corrected"]
 
 
-@pytest.mark.parametrize(("event", "reason"), [("e9", "no event"), ("e1", "opening of a case")])
+@pytest.mark.parametrize("event, reason", [("e9", "no event"), ("e1", "opening of a case")])
 def test_a_correction_of_nothing_or_of_the_opening_is_refused(place: Installation, event: str, reason: str) -> None:
     open_one(place)
     with pytest.raises(ChangeRefused, match=reason):

@@ -138,7 +138,7 @@ def test_refused_lines_are_reported_and_exit_is_1(tracker: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    "words, code, said",
     [
         (("due",), 1, "run `tracker init`"),
         (("nonsense",), 2, "No such command"),
@@ -154,7 +154,7 @@ def test_what_a_user_can_cause_ends_in_words(tracker: Shell, words: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    "words, said",
     [
         (("case", "show", "X"), "no case 'X'"),
         (("due", "--clinic", "X"), "no clinic 'X'"),
@@ -171,7 +171,7 @@ def test_a_service_does_not_live_at_a_fixed_time(filled: Shell, service: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    "name, value",
     [
         ("TRACKER_NOW", "noon"),
         ("TRACKER_DATABASE_URL", "mysql://x"),

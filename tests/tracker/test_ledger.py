@@ -54,7 +54,7 @@ def test_one_changed_byte_in_an_event_row_is_named(kept: Installation, change: s
 
 
 @pytest.mark.parametrize(
-    ("statement", "named"),
+    "statement, named",
     [
         ("DELETE FROM case_event WHERE case_id = 1 AND seq = 3", "an event before it is missing"),
         ("DELETE FROM case_event WHERE case_id = 1 AND seq = 8", "7 of 8 events are there"),

@@ -117,8 +117,7 @@ def test_a_correction_points_by_id_or_by_line(place: Installation, target: str) 
             OPEN,
             '{"case":"N-1","on":"2026-01-06","event":"note:added","data":{"text":"x"}}',
             '{"case":"N-1","on":"2026-02-01","event":"state:changed","data":{"trigger":"record_death"},"id":"death"}',
-            '{"case":"N-1","on":"2026-02-02","event":"event:corrected","data":{"event":%s,"reason":"mistaken"}}'
-            % target,
+            f'{{"case":"N-1","on":"2026-02-02","event":"event:corrected","data":{{"event":{target},"reason":"mistaken"}}}}',
         ]
     )
     place.replay(journal(text))
@@ -159,7 +158,7 @@ def test_recorded_at_is_kept_and_may_not_lie_in_the_future(place: Installation) 
 
 
 @pytest.mark.parametrize(
-    ("raw", "reason"),
+    "raw, reason",
     [
         (b'{"case":"N-1"', "not a JSON object"),
         (b"[1]", "not a JSON object"),
@@ -192,13 +191,15 @@ def test_a_byte_order_mark_and_empty_lines_are_harmless(tmp_path: Path, place: I
 def test_importing_again_changes_nothing_and_another_history_is_left_alone(place: Installation) -> None:
     lines = lanreotide()
     with place.writing() as writing:
-        assert import_cases(writing, lines, kind="cohort").created == 1
+        assert import_cases(writing, lines, kind="cohort", content="a").created == 1
     with place.writing() as writing:
-        again = import_cases(writing, lines, kind="cohort")
+        again = import_cases(writing, lines, kind="cohort", content="b")
     assert (again.created, again.unchanged) == (0, 1)
     lines[4].data["result"] = "90 mg"
     with pytest.raises(InputRefused, match="another history"), place.writing() as writing:
-        import_cases(writing, lines, kind="cohort")
+        import_cases(writing, lines, kind="cohort", content="c")
+    with place.writing() as writing:
+        assert import_cases(writing, lines, kind="cohort", content="a").unchanged == 1
 
 
 def test_a_clinic_has_one_time_zone_and_a_patient_one_case(place: Installation) -> None:

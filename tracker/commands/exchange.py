@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tracker import replay as bulk
+from tracker.clock import known_zone, local_date
 from tracker.commands.common import Day, Desk, desk, json_option, print_json
 from tracker.errors import InputRefused, LineProblem
 from tracker.interchange import journal
@@ -57,13 +58,16 @@ def cbioportal(
     as_json: bool,
 ) -> None:
     """A cBioPortal study of pancreatic NETs (patient and sample file)."""
-    from tracker.interchange.cbioportal import read_cohort
+    from tracker.interchange.cbioportal import content_of, read_cohort
 
     def apply(writing: Writing) -> bulk.Report:
-        cohort = read_cohort(folder, anchor, clinic or folder.resolve().name, timezone, navigator)
+        today = local_date(writing.now, known_zone(timezone))
+        cohort = read_cohort(folder, anchor, clinic or folder.resolve().name, timezone, navigator, today)
         if cohort.problems:
             raise InputRefused(cohort.problems)
-        report = bulk.import_cases(writing, cohort.lines, kind="cbioportal", dry_run=dry_run)
+        report = bulk.import_cases(
+            writing, cohort.lines, kind="cbioportal", content=content_of(folder, anchor), dry_run=dry_run
+        )
         report.rows = cohort.rows
         report.warnings = [*cohort.warnings, *report.warnings]
         report.ignored_columns = list(cohort.ignored_columns)

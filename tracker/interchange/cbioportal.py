@@ -7,6 +7,7 @@ invented. What they do not know stays unknown, and what they say twice in differ
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -179,3 +180,11 @@ def _not_yet(patient: Patient, entry: _Entry) -> date | None:
         return None
     seen_on = entry.after(patient.last_seen or Decimal(0))
     return seen_on if seen_on > entry.today else None
+
+
+def content_of(folder: Path, anchor: date) -> str:
+    """What identifies a study under an anchor: a digest of both files and the date."""
+    content = hashlib.sha256(anchor.isoformat().encode())
+    for name in (PATIENT_FILE, SAMPLE_FILE):
+        content.update((folder / name).read_bytes())
+    return content.hexdigest()

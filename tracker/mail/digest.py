@@ -19,6 +19,9 @@ _HEADINGS = {
     "opens": "May be done from now on",
 }
 
+_AT_MOST = 20
+"""Items named one by one under a heading; a longer list is read on the dashboard, not in a mail."""
+
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
@@ -64,6 +67,13 @@ def _text(items: Sequence[DigestItem], base_url: str, day: date) -> str:
             ]
     lines.append("What the tracker shows is the truth; this message is only a copy of one moment.")
     return "\n".join(lines) + "\n"
+
+
+def _listed(items: Sequence[DigestItem], base_url: str) -> list[str]:
+    lines = [_line(item, base_url) for item in items[:_AT_MOST]]
+    if len(items) > _AT_MOST:
+        lines.append(f"  - and {len(items) - _AT_MOST} more: {base_url}/")
+    return lines
 
 
 def _line(item: DigestItem, base_url: str) -> str:

@@ -1,0 +1,119 @@
+"""Run every benchmark. Ratios travel between machines; milliseconds do not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+
+from sqlalchemy import text
+from sqlmodel import select
+
+from tests.benchmarks.ground import NOW, Installation, installation, multiply, ratio, report
+from tracker import pathways
+from tracker.demo import demo_cohort
+from tracker.models import Reminder
+from tracker.queries import Scope, overdue_page
+from tracker.reminders import sweep
+from tracker.replay import replay
+
+
+def idle_sweep_is_flat() -> None:
+    with installation() as small, installation() as large:
+        multiply(small, 10_000)
+        multiply(large, 100_000)
+        report(
+            "sweep with nothing due, 100,000 cases to 10,000 (SQLite)",
+            "goal ≤ 2, to 1,000,000",
+            ratio(lambda: _sweep(large), lambda: _sweep(small)),
+        )
+        _overdue_page_is_flat(small, large)
+        _sweep_against_a_loop(large)
+
+
+def _sweep(place: Installation, expected: int = 0) -> None:
+    with place.database.writing() as session:
+        assert sweep(session, NOW) == expected
+
+
+def _overdue_page_is_flat(small: Installation, large: Installation) -> None:
+    def page(place: Installation) -> None:
+        with place.database.reading() as session:
+            assert len(overdue_page(session, now=NOW, scope=Scope(clinic="North")).items) == 50
+
+    report(
+        "first overdue page, 100,000 cases to 10,000 (SQLite)",
+        "goal ≤ 1.5, to 1,000,000",
+        ratio(lambda: page(large), lambda: page(small)),
+    )
+
+
+def _sweep_against_a_loop(place: Installation) -> None:
+    def make_due() -> None:
+        with place.database.writing() as session:
+            session.execute(text("UPDATE reminder SET status = 'pending', raised_at = NULL WHERE id <= 1000"))
+            session.execute(text("UPDATE reminder SET remind_on = '2026-11-20' WHERE id <= 1000"))
+
+    def by_sweep() -> None:
+        _sweep(place, 1000)
+        make_due()
+
+    def by_loop() -> None:
+        with place.database.writing() as session:
+            day = NOW.date()
+            due = session.exec(select(Reminder).where(Reminder.status == "pending", Reminder.remind_on <= day)).all()
+            assert len(due) == 1000
+            for row in due:
+                row.status, row.raised_at = "raised", NOW
+                session.add(row)
+        make_due()
+
+    make_due()
+    report(
+        "1,000 due among 100,000: a loop over models to the sweep (both with reset)", "≥ 1", ratio(by_loop, by_sweep)
+    )
+
+
+def replay_against_the_bare_driver() -> None:
+    """The same rows: read, checked, folded, planned and written, against an executemany of what came out."""
+    lines = demo_cohort(pathways.shipped(), 60, 1, date(2026, 11, 20))
+
+    def ours() -> None:
+        with installation() as place, place.writing() as writing:
+            replay(writing, lines, kind="journal")
+
+    with installation() as place:
+        with place.writing() as writing:
+            replay(writing, lines, kind="journal")
+        tables = ("patient", "patient_case", "case_event", "follow_up", "reminder")
+        with place.database.reading() as session:
+            rows = {name: [tuple(r) for r in session.execute(text(f"SELECT * FROM {name}"))] for name in tables}
+
+    def bare() -> None:
+        with installation() as place:
+            connection = place.database.engine.raw_connection()
+            connection.cursor().execute("PRAGMA foreign_keys = OFF")
+            connection.cursor().execute("BEGIN IMMEDIATE")
+            for name, found in rows.items():
+                marks = ", ".join("?" * len(found[0]))
+                connection.cursor().executemany(f"INSERT INTO {name} VALUES ({marks})", found)
+            connection.commit()
+            connection.close()
+
+    report(
+        f"replay of {len(lines):,} events to the bare driver writing the same rows", "measured", ratio(ours, bare, 5)
+    )
+
+
+def start_up() -> None:
+    def run(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+    help_text = "from tracker.cli import tracker; tracker(['--help'], standalone_mode=False)"
+    report("tracker --help to python -c pass", "goal ≤ 5", ratio(lambda: run(help_text), lambda: run("pass")))
+
+
+if __name__ == "__main__":
+    idle_sweep_is_flat()
+    replay_against_the_bare_driver()
+    start_up()
