@@ -1,0 +1,53 @@
+"""Fixtures for the tests of the pages."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.web.register import NOW, Register, empty_register, seeded_register
+from web import create_app
+from web.desk import desk
+
+
+@pytest.fixture(scope="session")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Register]:
+    """A dozen cases in a database that the tests only read."""
+    made = seeded_register(tmp_path_factory.mktemp("seeded"))
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def fresh_register(tmp_path: Path) -> Iterator[Register]:
+    """A register without cases, for a test to fill or to break."""
+    made = empty_register(tmp_path)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., Flask]]:
+    """Makes apps at a fixed time and closes their databases."""
+    made: list[Flask] = []
+
+    def make(register: Register, now: datetime = NOW) -> Flask:
+        made.append(create_app(register.settings, lambda: now))
+        return made[-1]
+
+    yield make
+    for app in made:
+        desk(app).database.close()
+
+
+@pytest.fixture
+def seeded_app(register: Register, make_app: Callable[..., Flask]) -> Flask:
+    return make_app(register)
+
+
+@pytest.fixture
+def client(seeded_app: Flask) -> FlaskClient:
+    return seeded_app.test_client()

@@ -1,0 +1,88 @@
+"""What an address may say after its question mark; anything else is answered 400, in words."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+from flask import abort, request
+
+_FIRST, _LAST = date(1900, 1, 1), date(2200, 1, 1)
+
+
+def text(name: str) -> str | None:
+    """An argument without blanks around it; None where it is missing or empty."""
+    given = (request.args.get(name) or "").strip()
+    if "\0" in given:
+        abort(400, f"“{name}” is not text.")
+    return given or None
+
+
+def day(name: str) -> date | None:
+    """A calendar date."""
+    given = text(name)
+    if given is None:
+        return None
+    try:
+        found = date.fromisoformat(given)
+    except ValueError:
+        found = None
+    if found is None or not _FIRST <= found < _LAST:
+        abort(400, f"“{name}” must be a date such as 2026-03-01, from 1900 to 2199.")
+    return found
+
+
+def moment(name: str, timezone: str) -> datetime | None:
+    """An aware time; a date alone means the end of that day in the clinic's zone."""
+    given = text(name)
+    if given is None:
+        return None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", given):
+        end = datetime.combine(day(name) or date.min, time.max)
+        return end.replace(tzinfo=ZoneInfo(timezone))
+    try:
+        found = datetime.fromisoformat(given.replace(" ", "+"))  # an unquoted + arrives as a blank
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not _FIRST <= found.date() < _LAST:
+        abort(400, f"“{name}” must be a date, or a time with its offset such as 2026-03-01T09:00:00+00:00.")
+    return found
+
+
+def number(name: str) -> int | None:
+    """The number of a row; 0 is one too."""
+    given = text(name)
+    if given is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,15}", given):
+        abort(400, f"“{name}” must be a number.")
+    return int(given)
+
+
+def one_of(name: str, known: list[str]) -> str | None:
+    """One of the words that are known."""
+    given = text(name)
+    if given is not None and given not in known:
+        abort(400, f"“{name}” names nothing that is known here.")
+    return given
+
+
+def place(name: str) -> tuple[date, int] | None:
+    """Where a long list goes on, as :func:`place_text` wrote it."""
+    given = text(name)
+    if given is None:
+        return None
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\.([0-9]{1,15})", given)
+    try:
+        return (date.fromisoformat(match[1]), int(match[2])) if match else abort(400, _LOST_PLACE)
+    except ValueError:
+        abort(400, _LOST_PLACE)
+
+
+def place_text(after: tuple[date, int] | None) -> str | None:
+    """The place of a long list as an address carries it."""
+    return f"{after[0].isoformat()}.{after[1]}" if after else None
+
+
+_LOST_PLACE = "The place in the list is not in the expected form. Start again from the top of the list."

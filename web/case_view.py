@@ -1,0 +1,331 @@
+"""One case as its page shows it: pure functions from a case file to what the template prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from dateutil.relativedelta import relativedelta
+
+from tracker.queries import CaseFile, status_on
+from web import presenters
+from web.presenters import Badge, Urgency
+from workflows.conditions import matches_state
+from workflows.history import CaseHistory, FactRecorded, Line
+from workflows.machine import Choice, FoundWarning
+from workflows.pathway import Checklist, FactDefinition, Pathway
+from workflows.series import FollowUp, Forecast, Why
+
+FORECAST_MONTHS = 24
+
+# The track -------------------------------------------------------------------------------------------------
+
+_TRACK = (("workup",), ("localized", "advanced"), ("therapy",), ("surveillance",))
+_ASIDE = ("restaging", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A phase on the way: ``place`` is ``now``, ``passed`` or ``ahead``; ``words`` say the same."""
+
+    title: str
+    place: str
+    words: str
+
+
+def track(history: CaseHistory) -> list[Stop]:
+    """The phases in their order, and after them restaging or closed where the case stands there."""
+    first = history.opened.get("state") or history.pathway.initial
+    visited = {state.partition(".")[0] for state in (first, *(move.to for move in history.moves))}
+    groups = [*_TRACK, *((phase,) for phase in _ASIDE if phase == history.phase)]
+    return [_stop(history, group, visited) for group in groups]
+
+
+def _stop(history: CaseHistory, group: tuple[str, ...], visited: set[str]) -> Stop:
+    titles = history.pathway.phases
+    if history.phase in group:
+        return Stop(titles[history.phase], "now", "the case is here")
+    been = [titles[phase] for phase in group if phase in visited]
+    if been:
+        return Stop(" and ".join(been), "passed", "the case was here before")
+    return Stop(" or ".join(titles[phase] for phase in group), "ahead", "not reached")
+
+
+# What is due -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """An open follow-up with its urgency on the day and its sources."""
+
+    item: FollowUp
+    label: str
+    urgency: Urgency
+    badges: list[Badge]
+
+    @property
+    def why(self) -> Why:
+        return self.item.why
+
+
+def open_items(file: CaseFile) -> list[OpenItem]:
+    """What is open, earliest due first."""
+    return [_open_item(file, item) for item in file.plan.open_items]
+
+
+def _open_item(file: CaseFile, item: FollowUp) -> OpenItem:
+    pathway = file.plan.history.pathway
+    status, days = status_on(item.window.opens_on, item.window.late_on, file.today)
+    pressing = presenters.urgency(status, days, presenters.steps_of(pathway, item.rule))
+    label = presenters.activity_label(pathway, item.activity)
+    return OpenItem(item, label, pressing, presenters.badges(pathway, item.why.sources))
+
+
+@dataclass(frozen=True, slots=True)
+class PastItem:
+    """A follow-up that ended, and how."""
+
+    label: str
+    title: str
+    due_on: date
+    ended_on: date | None
+    status: str
+    reason: str
+
+
+_ENDINGS = {"done": "Done", "waived": "Waived", "superseded": "No longer needed", "cancelled": "Cancelled"}
+
+
+def past_items(file: CaseFile) -> list[PastItem]:
+    """Follow-ups that ended, the latest first."""
+    ended = [item for item in file.plan.follow_ups.values() if not item.is_open]
+    ended.sort(key=lambda item: (item.ended_on or date.min, item.window.due_on), reverse=True)
+    pathway = file.plan.history.pathway
+    return [
+        PastItem(
+            presenters.activity_label(pathway, item.activity), item.why.title, item.window.due_on, item.ended_on,
+            _ENDINGS.get(item.status, item.status), presenters.sentence(item.end_reason),
+        )
+        for item in ended
+    ]  # fmt: skip
+
+
+def forecast(file: CaseFile) -> list[tuple[str, Forecast]]:
+    """Later occurrences in the months to come, each with what is to be done."""
+    until = file.today + relativedelta(months=FORECAST_MONTHS)
+    pathway = file.plan.history.pathway
+    return [(presenters.activity_label(pathway, item.activity), item) for item in file.plan.forecast(file.today, until)]
+
+
+# Warnings and possible steps -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WarningCard:
+    """A warning with what was found and what it rests on."""
+
+    text: str
+    found: str
+    badges: list[Badge]
+
+
+def warnings(history: CaseHistory) -> list[WarningCard]:
+    """The warnings that nobody has given a reason for."""
+    return [_warning(history.pathway, found) for found in history.unexplained()]
+
+
+def _warning(pathway: Pathway, found: FoundWarning) -> WarningCard:
+    return WarningCard(found.text, presenters.sentence(found.found), presenters.badges(pathway, found.sources))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that can happen next: where it leads, what it asks, what is missing, what it warns of."""
+
+    title: str
+    to: str
+    missing: tuple[str, ...]
+    asks: tuple[str, ...]
+    warnings: list[WarningCard]
+    closes: bool
+
+    @property
+    def standing(self) -> str:
+        if self.missing:
+            return "missing"
+        return "warned" if self.warnings else "ready"
+
+
+def steps(history: CaseHistory) -> list[Step]:
+    """What can happen next: what is possible first, what closes the case last."""
+    found = [_step(history, choice) for choice in history.choices()]
+    return sorted(found, key=lambda step: (step.closes, bool(step.missing)))
+
+
+def _step(history: CaseHistory, choice: Choice) -> Step:
+    pathway = history.pathway
+    to = "" if choice.to == history.state else presenters.state_label(pathway, choice.to)
+    asks = tuple(ask.label.lower() for ask in choice.trigger.asks if ask.required)
+    warned = [_warning(pathway, warning) for warning in choice.warnings]
+    return Step(choice.trigger.title, to, choice.missing, asks, warned, choice.to.startswith("closed."))
+
+
+# Facts -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FactRow:
+    """A fact that is known: its value, since when, whether it is derived, and what it was before."""
+
+    label: str
+    value: str
+    on: date | None
+    earlier: list[tuple[str, date]]
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """T, N, M and stage, one column a staging system; ``conflict`` says where the systems differ."""
+
+    systems: list[str]
+    rows: list[tuple[str, list[str]]]
+    conflict: bool
+    latest: str
+
+
+def facts(history: CaseHistory) -> list[FactRow]:
+    """Every fact that is known, derived ones too; T, N, M and stage stand in :func:`staging`."""
+    pathway = history.pathway
+    systems = {fact.qualified_by for fact in pathway.facts}
+    plain = [fact for fact in pathway.facts if not fact.qualified_by and fact.name not in systems]
+    return [_fact(history, fact) for fact in plain if history.fact(fact.name) is not None]
+
+
+def _fact(history: CaseHistory, definition: FactDefinition) -> FactRow:
+    recorded = history.facts.get(definition.name, [])
+    value = history.fact(definition.name)
+    text = "" if value is None else history.pathway.value_label(definition.name, value)
+    earlier = [(_value(history.pathway, fact), fact.on) for fact in reversed(recorded[:-1])]
+    return FactRow(definition.label, text, recorded[-1].on if recorded else None, earlier, definition.help)
+
+
+def _value(pathway: Pathway, fact: FactRecorded) -> str:
+    return "not known" if fact.value is None else pathway.value_label(fact.name, fact.value)
+
+
+def unknown_facts(history: CaseHistory) -> list[str]:
+    """What is not recorded yet. Unknown is not "no"."""
+    named = [fact for fact in history.pathway.facts if fact.derived is None]
+    return [fact.label for fact in named if history.fact(fact.name) is None]
+
+
+def staging(history: CaseHistory) -> Staging | None:
+    """The latest T, N, M and stage in each system side by side; None where nothing is recorded."""
+    qualified = [fact for fact in history.pathway.facts if fact.qualified_by]
+    recorded = [fact for definition in qualified for fact in history.facts.get(definition.name, [])]
+    if not recorded:
+        return None
+    systems = list(dict.fromkeys(fact.system for fact in recorded))
+    rows = [(fact.label, [_in_system(history, fact, system) for system in systems]) for fact in qualified]
+    conflict = any(len({cell for cell in cells if cell != _NOT_RECORDED}) > 1 for _, cells in rows)
+    last = max(recorded, key=lambda fact: fact.on)
+    names = [_system(history.pathway, system) for system in systems]
+    return Staging(names, rows, conflict, _system(history.pathway, last.system))
+
+
+_NOT_RECORDED = "not recorded"
+
+
+def _in_system(history: CaseHistory, definition: FactDefinition, system: str) -> str:
+    found = [fact for fact in history.facts.get(definition.name, []) if fact.system == system]
+    return _value(history.pathway, found[-1]) if found else _NOT_RECORDED
+
+
+def _system(pathway: Pathway, system: str) -> str:
+    return pathway.value_label("staging_system", system) if system else "System not stated"
+
+
+# Lines of therapy ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LineCard:
+    """A line of therapy in words."""
+
+    line: Line
+    label: str
+    intent: str
+    standing: str
+    doses: str
+
+
+def lines(history: CaseHistory) -> list[LineCard]:
+    """Lines of therapy, the latest first."""
+    return [_line(history.pathway, line) for line in reversed(history.lines)]
+
+
+def _line(pathway: Pathway, line: Line) -> LineCard:
+    standing = "Ended" if not line.is_open else "On hold" if line.on_hold else "Active"
+    label = presenters.treatment_label(pathway, line.treatment)
+    return LineCard(line, label, presenters.intent_label(pathway, line.intent), standing, _doses(pathway, line))
+
+
+def _doses(pathway: Pathway, line: Line) -> str:
+    rules = [r for r in pathway.follow_ups if r.doses and r.line is not None]
+    planned = next((r.doses for r in rules if r.line and r.line.matches(pathway, line.treatment, line.intent)), None)
+    return f"{line.doses} of {presenters.count(planned, 'dose')} given" if planned else ""
+
+
+# Checklists and guidance -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """An item of a checklist; ``done_on`` is known where an act on record stands for it."""
+
+    text: str
+    optional: bool
+    done_on: date | None
+    badges: list[Badge]
+
+
+def checklists(history: CaseHistory) -> list[tuple[str, list[Tick]]]:
+    """The checklists of the state, with what the record already shows as done."""
+    shown = [c for c in history.pathway.checklists if matches_state(c.shown_in, history.state)]
+    return [(checklist.title, _ticks(history, checklist)) for checklist in shown]
+
+
+def _ticks(history: CaseHistory, checklist: Checklist) -> list[Tick]:
+    return [
+        Tick(
+            item.text,
+            item.optional,
+            history.last_done([item.activity]) if item.activity else None,
+            presenters.badges(history.pathway, item.sources),
+        )
+        for item in checklist.items
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a cited text says."""
+
+    text: str
+    badges: list[Badge]
+
+
+def guidance(history: CaseHistory) -> tuple[list[Note], list[str]]:
+    """What the cited texts say at this place, and what must be known about the documents behind it."""
+    pathway = history.pathway
+    named = pathway.state_named[history.state].guidance
+    shown = [
+        note
+        for note in pathway.guidance
+        if (note.id in named or matches_state(note.shown_in, history.state))
+        and (note.when is None or note.when.holds(history))
+    ]
+    notes = [Note(note.text, presenters.badges(pathway, note.sources)) for note in shown]
+    cited = [source for note in shown for source in note.sources]
+    return notes, presenters.document_caveats(pathway, cited)

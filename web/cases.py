@@ -1,0 +1,97 @@
+"""The list of cases, and one case in full, as it stands or as it stood."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Blueprint, abort, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from tracker import pathways, queries
+from tracker.queries import CaseFile
+from web import arguments, case_view, presenters, timeline
+from web.dashboard import NOBODY, WANTS, case_rows, choose
+from web.desk import desk
+from workflows.errors import Refused
+
+pages = Blueprint("cases", __name__, url_prefix="/cases")
+
+PAGE = 100
+
+
+@pages.get("")
+def index() -> str | Response:
+    """Cases by reference; ``case`` goes straight to one, ``needs`` keeps those in want of something."""
+    wanted = arguments.text("case")
+    if wanted:
+        return redirect(url_for("cases.show", ref=wanted))
+    with desk().database.reading() as session:
+        choices = queries.scope_choices(session)
+        chosen = choose(choices)
+        needs = arguments.one_of("needs", list(queries.NEEDS))
+        closed = needs is None and arguments.text("closed") == "1"
+        after = arguments.text("after")
+        page = queries.cases_page(session, needs=needs, scope=chosen.scope, with_closed=closed, after=after, size=PAGE)
+        return render_template(
+            "cases.html",
+            rows=case_rows(session, page.items),
+            after=page.after,
+            first_part=after is None,
+            needs=needs,
+            wants=WANTS,
+            closed=closed,
+            choices=choices,
+            chosen=chosen,
+            nobody=NOBODY,
+        )
+
+
+@pages.get("/<ref>")
+def show(ref: str) -> str:
+    """One case; ``on`` shows what was true on a date, ``known`` what was known at a time."""
+    if "\0" in ref:
+        abort(404)
+    now = desk().now()
+    with desk().database.reading() as session:
+        zone = queries.timezone_of(session, ref)
+        on, known = arguments.day("on"), arguments.moment("known", zone)
+        try:
+            file = queries.case_file(session, ref, now=now, on=on, known=known)
+        except Refused:
+            abort(400, "What was known at that time does not make a whole account. Choose another time.")
+        newest = pathways.latest(session).digest
+    return _page(file, on is not None or known is not None, known, newest)
+
+
+def _page(file: CaseFile, past: bool, known: datetime | None, newest: str) -> str:
+    history = file.plan.history
+    notes, caveats = case_view.guidance(history)
+    birth = file.patient.birth_date
+    pathway = history.pathway
+    return render_template(
+        "case.html",
+        file=file,
+        history=history,
+        pathway=pathway,
+        pathway_digest=None if pathway.digest == newest else pathway.digest,
+        today=file.today,
+        past=past,
+        known=known,
+        age=presenters.age(birth, min(file.today, file.row.died_on or file.today)) if birth else None,
+        state=pathway.state_named[history.state],
+        track=case_view.track(history),
+        items=case_view.open_items(file),
+        past_items=case_view.past_items(file),
+        forecast=case_view.forecast(file),
+        warnings=case_view.warnings(history),
+        steps=case_view.steps(history),
+        facts=case_view.facts(history),
+        unknown=case_view.unknown_facts(history),
+        staging=case_view.staging(history),
+        lines=case_view.lines(history),
+        checklists=case_view.checklists(history),
+        notes=notes,
+        caveats=caveats,
+        entries=timeline.entries(file),
+        planned=history.planned,
+    )

@@ -1,0 +1,167 @@
+"""How things are put into words on a page. Pure functions: dates, urgency, labels, sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from workflows.dates import in_words
+from workflows.pathway import Pathway, Source, Step
+
+# Dates -----------------------------------------------------------------------------------------------------
+
+_WEEK, _MONTH, _YEAR = 7, 30.4375, 365.25
+
+
+def distance(day: date, today: date) -> str:
+    """How far a date is from today: ``in 3 weeks``, ``5 days ago``, ``today``; to the nearest whole unit."""
+    days = (day - today).days
+    if days in (-1, 0, 1):
+        return ("yesterday", "today", "tomorrow")[days + 1]
+    span = _span(abs(days))
+    return f"in {span}" if days > 0 else f"{span} ago"
+
+
+def _span(days: int) -> str:
+    if days < 2 * _WEEK:
+        return f"{days} days"
+    if days < 2 * _MONTH - 1:
+        return f"{round(days / _WEEK)} weeks"
+    if days < 2 * _YEAR - _MONTH / 2:
+        return f"{round(days / _MONTH)} months"
+    return f"{int(days / _YEAR + 0.01)} years"
+
+
+def when(day: date, today: date) -> str:
+    """``12 Mar 2027 (in 3 weeks)``."""
+    return f"{in_words(day)} ({distance(day, today)})"
+
+
+def moment(at: datetime, timezone: str) -> str:
+    """``12 Mar 2027, 09:03`` in the clinic's own time."""
+    local = at.astimezone(ZoneInfo(timezone))
+    return f"{in_words(local.date())}, {local:%H:%M}"
+
+
+def age(birth_date: date, on: date) -> int:
+    """Completed years of life; who was born on 29 February has the birthday on 1 March in other years."""
+    return on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """``1 warning``, ``2 warnings``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+# Urgency ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """How pressing an open item is. ``band`` gives the look, the words say the same."""
+
+    band: str
+    label: str
+    escalation: str = ""
+
+
+_ESCALATIONS = {
+    "lead": "Escalated to clinic lead",
+    "clinician": "Escalated to clinician",
+}
+
+
+def urgency(status: str, days_overdue: int, steps: Sequence[Step]) -> Urgency:
+    """The band of an item: upcoming, due, overdue, or overdue so long that a lead or a clinician is to hear of it.
+
+    The days at which that happens are the steps of the rule (standard: 14 and 30 days after the late day;
+    injections and PRRT: 3 and 7).
+    """
+    if status != "overdue":
+        return Urgency(status, {"due": "Due now", "upcoming": "Upcoming"}.get(status, status.capitalize()))
+    label = f"{count(days_overdue, 'day')} overdue"
+    reached = [step for step in steps if step.at == "late" and step.plus_days <= days_overdue]
+    audience = max(reached, key=lambda step: step.plus_days).to if reached else "navigator"
+    escalation = _ESCALATIONS.get(audience, "")
+    return Urgency(audience if escalation else "overdue", label, escalation)
+
+
+def steps_of(pathway: Pathway, rule: str) -> tuple[Step, ...]:
+    """The reminder steps of a rule; those of a rule that the pathway no longer has are unknown."""
+    found = pathway.rule_named.get(rule)
+    return pathway.reminders[found.reminders] if found else ()
+
+
+# Labels ----------------------------------------------------------------------------------------------------
+
+
+def activity_label(pathway: Pathway, activity: str) -> str:
+    """How an activity is called; a test asked for by its own name keeps it."""
+    found = pathway.activity_named.get(activity)
+    return found.label if found else sentence(activity.replace("-", " "))
+
+
+def state_label(pathway: Pathway, state: str) -> str:
+    """How a state is called."""
+    found = pathway.state_named.get(state)
+    return found.title if found else state
+
+
+def treatment_label(pathway: Pathway, code: str) -> str:
+    """How a treatment is called."""
+    found = pathway.treatment_named.get(code)
+    return found.label if found else code
+
+
+def intent_label(pathway: Pathway, intent: str) -> str:
+    """How the intent of a treatment is called."""
+    return next((choice.label for choice in pathway.intents if choice.value == intent), intent)
+
+
+def rule_label(pathway: Pathway, rule: str) -> str:
+    """How a follow-up rule is called."""
+    found = pathway.rule_named.get(rule)
+    return found.title if found else rule
+
+
+def sentence(text: str) -> str:
+    """With a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
+# Sources ---------------------------------------------------------------------------------------------------
+
+_KINDS = {"S": "cited text", "G": "guideline", "P": "our policy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A source, to be told from the others by its words and its shape. ``caveats`` are its own."""
+
+    id: str
+    kind: str
+    words: str
+    text: str
+    caveats: tuple[str, ...]
+
+
+def badges(pathway: Pathway, ids: Iterable[str]) -> list[Badge]:
+    """The sources of an item, in the order in which it names them, each once."""
+    found = (pathway.source_named.get(name) for name in dict.fromkeys(ids))
+    return [badge(source) for source in found if source is not None]
+
+
+def badge(source: Source) -> Badge:
+    """One source with its kind in words and its own caveat."""
+    caveats = (source.caveat,) if source.caveat else ()
+    return Badge(source.id, source.kind, _KINDS[source.kind], source.text, caveats)
+
+
+def document_caveats(pathway: Pathway, ids: Iterable[str]) -> list[str]:
+    """What a reader must know about the documents that these sources cite."""
+    cited = {
+        name for source in ids if source in pathway.source_named for name in pathway.source_named[source].documents
+    }
+    return [f"Document {d.id}: {d.caveat}" for d in pathway.documents if d.id in cited and d.caveat]
