@@ -62,7 +62,7 @@ def _text(items: Sequence[DigestItem], base_url: str, day: date) -> str:
         if of_step:
             lines += [
                 f"{_HEADINGS.get(step, step)} ({len(of_step)})",
-                *(_line(i, base_url) for i in of_step),
+                *_listed(of_step, base_url),
                 "",
             ]
     lines.append("What the tracker shows is the truth; this message is only a copy of one moment.")
