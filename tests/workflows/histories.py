@@ -33,35 +33,64 @@ DATED_FACTS = ["mdt_reviewed_on", "progression_on"]
 Draw = Callable[[st.SearchStrategy], object]
 
 
+CLOSING = {"discharge", "transfer", "lose_contact", "record_death"}
+
+
 @st.composite
-def histories(draw: Draw, longest: int = 14) -> Journey:
-    """A case of up to ``longest`` events after its opening. Some are back-dated; all are allowed where they stand."""
-    today = date(2026, 1, 31) + timedelta(days=draw(st.integers(0, 800)))
-    journey = Journey().opened(today, draw(st.sampled_from(ENTRIES)))
-    opened = today
+def histories(draw: Draw, longest: int = 12) -> Journey:
+    """A case of up to ``longest`` random events after its beginning: some are back-dated, all are allowed."""
+    today = opened = date(2026, 1, 31) + timedelta(days=draw(st.integers(0, 800)))
+    journey = draw(st.sampled_from(BEGINNINGS))(draw, today)
     for _ in range(draw(st.integers(0, longest))):
-        today += timedelta(days=draw(st.sampled_from([0, 0, 1, 7, 13, 28, 31, 60, 93, 200])))
+        today = _later(draw, journey, today)
         back = draw(st.sampled_from([0, 0, 0, 0, 0, 3, 40, 150]))
-        told = draw(st.sampled_from(KINDS))
-        _try(journey, lambda tried, on, told=told: told(draw, tried, on), max(opened, today - timedelta(days=back)))
+        _try(draw, journey, draw(st.sampled_from(KINDS)), max(opened, today - timedelta(days=back)))
     return journey
 
 
-def _try(journey: Journey, tell: Callable[[Journey, date], object], on: date) -> None:
+def _later(draw: Draw, journey: Journey, today: date) -> date:
+    """Some days on, or to an edge of an open item's window, where most goes wrong."""
+    waiting = journey.plan().open_items
+    if waiting and draw(st.booleans()):
+        window = draw(st.sampled_from(waiting)).window
+        edge = draw(st.sampled_from([window.opens_on, window.due_on, window.late_on]))
+        return max(today, edge + timedelta(days=draw(st.sampled_from([-1, 0, 1]))))
+    return today + timedelta(days=draw(st.sampled_from([0, 0, 1, 7, 28, 60, 200])))
+
+
+def _entered(draw: Draw, today: date) -> Journey:
+    return Journey().opened(today, draw(st.sampled_from(ENTRIES)))
+
+
+def _treated(draw: Draw, today: date) -> Journey:
+    site, syndrome = draw(st.sampled_from([("pancreas", "none"), ("midgut", "carcinoid"), ("pancreas", "insulinoma")]))
+    treatment = draw(st.sampled_from(["lanreotide", "octreotide-lar", "prrt", "prrt", *TREATMENTS]))
+    return Journey.treated(today.isoformat(), treatment, primary_site=site, syndrome=syndrome)
+
+
+def _resected(draw: Draw, today: date) -> Journey:
+    later = today + timedelta(days=draw(st.sampled_from([0, 30, 100, 250])))
+    return Journey.resected(today.isoformat(), later.isoformat(), ki67_percent=draw(st.sampled_from([2, 30, None])))
+
+
+BEGINNINGS = [_entered, _treated, _treated, _resected]
+
+
+def _try(draw: Draw, journey: Journey, tell: Callable[[Draw, Journey, date], object], on: date) -> None:
     """Tell one event more, unless the history does not allow it there."""
     before = list(journey.events)
     try:
-        tell(journey, on)
+        tell(draw, journey, on)
         journey.plan()
     except Refused:
         journey.events = before
 
 
 def _trigger(draw: Draw, journey: Journey, on: date) -> None:
-    choices = journey.history().choices()
-    if not choices:
+    possible = [choice.trigger.id for choice in journey.plan().history.choices()]
+    if not possible:
         return
-    trigger = draw(st.sampled_from([choice.trigger.id for choice in choices]))
+    trigger = draw(st.sampled_from([t for t in possible if t not in CLOSING] * 3 + possible))
     asked = {ask.name for ask in shipped().trigger_named[trigger].asks}
     later = (on + timedelta(days=draw(st.sampled_from([0, 1, 21])))).isoformat()
     answers = {

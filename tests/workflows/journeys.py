@@ -39,6 +39,7 @@ class Journey:
         self.ref = ref
         self.pathway = pathway or shipped()
         self.events: list[Event] = []
+        self._planned: tuple[list[Event], Plan] | None = None
 
     # Telling ------------------------------------------------------------------------------------------
 
@@ -117,7 +118,10 @@ class Journey:
     # Asking ---------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
-        return plan(self.pathway, self.events)
+        """The plan of these events; made anew only where they have changed."""
+        if self._planned is None or self._planned[0] != self.events:
+            self._planned = (list(self.events), plan(self.pathway, self.events))
+        return self._planned[1]
 
     def history(self) -> CaseHistory:
         return fold(self.pathway, self.events)
