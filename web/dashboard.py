@@ -158,7 +158,7 @@ WANTS = {
     ),
     "explanation": (
         "Cases with unexplained warnings",
-        "The record differs from the cited texts, or contradicts itself. Open the case and give the reason, or correct it.",
+        "The record differs from the cited texts or contradicts itself. Open the case; explain or correct it.",
     ),
     "navigator": (
         "Cases with nobody responsible",

@@ -11,7 +11,7 @@ from web import presenters
 from web.desk import desk
 from web.presenters import Badge
 from workflows.conditions import Condition
-from workflows.pathway import Document, FollowUpRule, Pathway, Source, State, Trigger, Warning
+from workflows.pathway import Document, FollowUpRule, Pathway, Source, State, Trigger, WarningRule
 
 pages = Blueprint("pathway", __name__, url_prefix="/pathway")
 
@@ -119,7 +119,7 @@ class WarningRow:
     badges: list[Badge]
 
 
-def warning_row(pathway: Pathway, warning: Warning) -> WarningRow:
+def warning_row(pathway: Pathway, warning: WarningRule) -> WarningRow:
     """What a warning says, when, where it is asked, and what it rests on."""
     asked = [pathway.trigger_named[name].title if name != "facts" else "for as long as it holds" for name in warning.on]
     words = presenters.sentence(_words(pathway, warning.when))

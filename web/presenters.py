@@ -16,7 +16,7 @@ _WEEK, _MONTH, _YEAR = 7, 30.4375, 365.25
 
 
 def distance(day: date, today: date) -> str:
-    """How far a date is from today: ``in 3 weeks``, ``5 days ago``, ``today``; to the nearest whole unit."""
+    """About how far a date, which stands beside it, is from today: ``in 3 weeks``, ``5 days ago``, ``today``."""
     days = (day - today).days
     if days in (-1, 0, 1):
         return ("yesterday", "today", "tomorrow")[days + 1]
@@ -31,7 +31,7 @@ def _span(days: int) -> str:
         return f"{round(days / _WEEK)} weeks"
     if days < 2 * _YEAR - _MONTH / 2:
         return f"{round(days / _MONTH)} months"
-    return f"{int(days / _YEAR + 0.01)} years"
+    return f"{max(2, int(days / _YEAR + 0.01))} years"
 
 
 def when(day: date, today: date) -> str:
@@ -161,7 +161,6 @@ def badge(source: Source) -> Badge:
 
 def document_caveats(pathway: Pathway, ids: Iterable[str]) -> list[str]:
     """What a reader must know about the documents that these sources cite."""
-    cited = {
-        name for source in ids if source in pathway.source_named for name in pathway.source_named[source].documents
-    }
+    sources = [pathway.source_named[name] for name in ids if name in pathway.source_named]
+    cited = {name for source in sources for name in source.documents}
     return [f"Document {d.id}: {d.caveat}" for d in pathway.documents if d.id in cited and d.caveat]

@@ -22,7 +22,7 @@ _SETTINGS = {
 }
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn carries no types
+class _Server(BaseApplication):
     """gunicorn, told here what its command line would tell it. It listens on this machine alone."""
 
     def __init__(self, port: int, *, with_scheduler: bool) -> None:

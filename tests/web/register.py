@@ -17,6 +17,7 @@ from tracker.writing import Writing, writing
 NOW = datetime(2027, 3, 12, 9, 0, tzinfo=UTC)
 SCRIPT = "<script>alert('x')</script>"
 TEMPLATE = "{{ 7 * 7 }}{% raw %}"
+SOUTH = {"clinic": "South", "timezone": "America/New_York", "navigator": "ben@example.org"}
 WORKED_UP = {
     "differentiation": "well",
     "ki67_percent": 2.0,
@@ -126,8 +127,7 @@ def _after_surgery(r: Register) -> None:
     r.step("N-002", "2025-11-10", "end_line", reason="completed")
     r.step("N-002", "2025-11-20", "begin_surveillance", resection_margin="R0")
     r.done("N-002", "2026-05-02", "visit")
-    r.open("S-001", "2026-06-01", "Rosa Martín", state="localized.planning", clinic="South", timezone="America/New_York",
-           navigator="ben@example.org")  # fmt: skip
+    r.open("S-001", "2026-06-01", "Rosa Martín", state="localized.planning", **SOUTH)
     r.facts("S-001", "2026-06-01", **WORKED_UP, tumour_size_mm=12)
     r.step("S-001", "2026-06-02", "choose_active_surveillance")
 
@@ -135,8 +135,7 @@ def _after_surgery(r: Register) -> None:
 def _advanced(r: Register) -> None:
     for number, day in enumerate(("2026-09-01", "2026-11-20", "2026-12-15"), start=2):
         ref = f"S-{number:03}"
-        r.open(ref, day, f"Patient South {number}", state="advanced.monitoring", clinic="South",
-               timezone="America/New_York", navigator="ben@example.org")  # fmt: skip
+        r.open(ref, day, f"Patient South {number}", state="advanced.monitoring", **SOUTH)
     r.open("N-003", "2026-12-01", "Ola Nordmann", state="advanced.supportive", navigator=None)
     r.open("N-004", "2027-03-01", "Idris Bello", state="advanced.planning")
     r.facts("N-004", "2027-03-01", **(WORKED_UP | {"primary_site": "midgut", "syndrome": "carcinoid"}))

@@ -1,0 +1,138 @@
+"""A case as its page shows it."""
+
+from datetime import date
+
+from tests.web.register import NOW, Register
+from tests.workflows.journeys import Journey
+from tracker import queries
+from web import case_view, timeline
+
+
+def file_of(register: Register, ref: str, on: str | None = None) -> queries.CaseFile:
+    with register.database.reading() as session:
+        return queries.case_file(session, ref, now=NOW, on=date.fromisoformat(on) if on else None)
+
+
+def test_track_says_where_the_case_is_where_it_was_and_where_it_never_was() -> None:
+    journey = Journey.treated("2026-01-05", "lanreotide")
+    stops = case_view.track(journey.plan().history)
+    assert [(stop.title, stop.place) for stop in stops] == [
+        ("Work-up", "ahead"),
+        ("Advanced disease", "passed"),
+        ("Therapy", "now"),
+        ("Surveillance", "ahead"),
+    ]
+
+
+def test_track_names_restaging_only_while_the_case_stands_there() -> None:
+    journey = Journey.advanced().trigger("2026-02-01", "suspect_progression")
+    stops = case_view.track(journey.plan().history)
+    assert [(stop.title, stop.place) for stop in stops][-1] == ("Restaging", "now")
+    journey.trigger("2026-03-01", "confirm_stable")
+    assert "Restaging" not in [stop.title for stop in case_view.track(journey.plan().history)]
+
+
+def test_staging_systems_stand_side_by_side_and_say_that_they_differ() -> None:
+    journey = Journey.advanced()
+    journey.fact("2026-01-06", stage="III", m="0", staging_system="enets")
+    journey.fact("2026-01-07", stage="IV", m="1a", staging_system="ajcc8")
+    found = case_view.staging(journey.plan().history)
+    assert found is not None
+    assert found.systems == ["ENETS", "AJCC, 8th edition"]
+    assert dict(found.rows)["Stage"] == ["III", "IV"]
+    assert dict(found.rows)["T category"] == ["not recorded", "not recorded"]
+    assert found.conflict
+    assert found.latest == "AJCC, 8th edition"
+
+
+def test_one_staging_system_is_no_conflict() -> None:
+    journey = Journey.advanced().fact("2026-01-06", stage="IV", staging_system="enets")
+    found = case_view.staging(journey.plan().history)
+    assert found is not None
+    assert not found.conflict
+
+
+def test_a_fact_keeps_what_it_was_before() -> None:
+    journey = Journey.advanced("2026-01-05").fact("2026-02-01", ki67_percent=5.0).fact("2026-03-01", ki67_percent=None)
+    rows = {row.label: row for row in case_view.facts(journey.plan().history)}
+    assert "Ki-67" not in rows
+    assert "Ki-67" in case_view.unknown_facts(journey.plan().history)
+    journey.fact("2026-04-01", ki67_percent=7.0)
+    row = {row.label: row for row in case_view.facts(journey.plan().history)}["Ki-67"]
+    assert row.value == "7 %"
+    assert [value for value, _ in row.earlier] == ["not known", "5 %", "2 %"]
+
+
+def test_steps_put_what_is_possible_first_and_what_closes_the_case_last() -> None:
+    found = case_view.steps(Journey.advanced().plan().history)
+    closing = [step.closes for step in found]
+    assert closing == sorted(closing)
+    lost = next(step for step in found if step.title == "Close as lost to follow-up")
+    assert lost.standing == "missing"
+
+
+def test_doses_are_counted_where_the_pathway_plans_a_number() -> None:
+    prrt = Journey.treated("2026-01-05", "prrt").done("2026-03-02", "prrt-cycle")
+    assert [card.doses for card in case_view.lines(prrt.plan().history)] == ["2 of 4 doses given"]
+    lanreotide = Journey.treated("2026-01-05", "lanreotide")
+    assert [card.doses for card in case_view.lines(lanreotide.plan().history)] == [""]
+
+
+def test_checklist_shows_what_the_record_has_as_done(register: Register) -> None:
+    history = file_of(register, "N-005").plan.history
+    ticks = {tick.text: tick for tick in dict(case_view.checklists(history))["Work-up"]}
+    assert ticks["CT of the primary tumour and metastases"].done_on == date(2027, 3, 8)
+    assert ticks["MRI of the primary tumour and metastases"].done_on is None
+
+
+def test_guidance_comes_with_its_source_and_the_caveat_of_the_document(register: Register) -> None:
+    notes, caveats = case_view.guidance(file_of(register, "N-001").plan.history)
+    assert all(note.badges for note in notes)
+    assert any("human review" in text for text in caveats)
+
+
+def test_timeline_is_newest_first_and_strikes_out_what_was_corrected(register: Register) -> None:
+    entries = timeline.entries(file_of(register, "N-001"))
+    assert [entry.on for entry in entries] == sorted((entry.on for entry in entries), reverse=True)
+    struck = [entry for entry in entries if entry.correction]
+    assert [entry.detail for entry in struck] == ["Belongs to another patient."]
+    assert struck[0].correction == "Corrected on 3 Jul 2026 by test:register: entered in the wrong case"
+    assert entries[-1].title == "Case opened"
+
+
+def test_timeline_tells_every_kind_of_event() -> None:
+    journey = Journey.advanced()
+    journey.requested("2026-01-06", "vitamin-d").done("2026-01-07", "vitamin-d", result="low")
+    journey.trigger("2026-01-08", "monitor").called("2026-01-09").add("2026-01-09", "note:added", text="hello")
+    journey.booked("2026-01-10", "visit", "2026-04-01").rescheduled("2026-01-11", "visit", "2026-04-20")
+    journey.waived("2026-01-12", "imaging").add("2026-01-13", "case:handed_over", navigator="ben@example.org")
+    journey.add("2026-01-14", "warning:explained", warning="grade-conflict", reason="seen by the team")
+    journey.corrected("2026-01-15", journey.last_id)
+    plan = journey.plan()
+    teller = timeline._Teller(plan.history.pathway, {m.event: m for m in plan.history.moves}, journey.events)
+    told = [teller.words(event) for event in journey.events]
+    assert told[2] == ("Test requested: Vitamin d", "")
+    assert told[3] == ("Done: Vitamin d", "low")
+    assert told[4] == (
+        "Monitor without treatment",
+        "Advanced disease, planning → Monitoring without treatment",
+    )
+    assert [title for title, _ in told[5:]] == [
+        "Contact by phone: no answer",
+        "Note",
+        "Booked for 1 Apr 2026: Visit",
+        "Moved to 20 Apr 2026: Visit",
+        "Waived: Imaging (CT or MRI)",
+        "Handed over to ben@example.org",
+        "Warning explained",
+        "Correction of an entry of 14 Jan 2026",
+    ]
+
+
+def test_a_correction_that_was_itself_corrected_strikes_out_nothing() -> None:
+    journey = Journey.advanced().add("2026-01-06", "note:added", text="right after all")
+    noted = journey.last_id
+    journey.corrected("2026-01-07", noted)
+    undoing = journey.last_id
+    journey.corrected("2026-01-08", undoing)
+    assert list(timeline.corrections(journey.events)) == [undoing]
