@@ -124,6 +124,13 @@ def test_tick_and_verify_give_the_contract_documents(filled: Shell) -> None:
     assert proof["projections"]["wrong"] == proof["reminders"]["missing"] == proof["reminders"]["duplicate"] == 0
 
 
+def test_the_journal_is_exported_to_a_file_or_to_standard_output(filled: Shell, tmp_path: Path) -> None:
+    printed = filled("export", "journal").stdout
+    filled("export", "journal", str(tmp_path / "out.jsonl"))
+    assert (tmp_path / "out.jsonl").read_text() == printed
+    assert len(printed.splitlines()) == 8
+
+
 def test_coverage_is_72_of_72(tracker: Shell) -> None:
     document = tracker.json("pathway", "coverage")
     assert (document["of"], document["carried"]) == (72, 72)

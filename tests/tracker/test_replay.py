@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from sqlmodel import func, select
 
 from tests.tracker.conftest import Installation, journal
 from tests.tracker.histories import LANREOTIDE, lanreotide
-from tracker import cases
+from tracker import cases, pathways
+from tracker.demo import demo_cohort
 from tracker.errors import InputRefused
 from tracker.interchange.journal import dump, read
 from tracker.ledger import verify
@@ -221,9 +223,22 @@ def test_hostile_strings_are_kept_as_text(place: Installation) -> None:
     assert json.loads(exported(place)[0])["data"]["patient"]["name"] == nasty
 
 
-def test_the_contracts_sample_lines_are_understood() -> None:
-    from workflows.pathway import load
+def test_a_made_up_cohort_goes_round_unchanged(
+    place: Installation, place_factory: Callable[[str], Installation]
+) -> None:
+    place.replay(demo_cohort(pathways.shipped(), 40, 3, date(2026, 11, 20)))
+    place.tick()
+    lines = exported(place)
+    other = place_factory("other")
+    other.replay(journal("\n".join(lines)))
+    assert exported(other) == lines
+    assert follow_ups(other) == follow_ups(place)
+    for here in (place, other):
+        with here.database.reading() as session:
+            assert verify(session, now=here.now, chain_key=here.secret.derive("event chain")).findings == []
 
+
+def test_the_contracts_sample_lines_are_understood() -> None:
     for kind, data in (
         ("activity:done", {"activity": "injection", "result": "120 mg"}),
         ("activity:waived", {"activity": "visit", "reason": "…"}),
@@ -233,4 +248,4 @@ def test_the_contracts_sample_lines_are_understood() -> None:
         ("note:added", {"text": "…"}),
         ("state:changed", {"trigger": "start_line", "treatment": "lanreotide", "intent": "disease-control"}),
     ):
-        assert checked_data(load(), kind, data) == data
+        assert checked_data(pathways.shipped(), kind, data) == data

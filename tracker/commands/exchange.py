@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -79,15 +79,16 @@ def cbioportal(
 
 @click.group()
 def export() -> None:
-    """Write what is recorded to standard output."""
+    """Write out what is recorded."""
 
 
 @export.command("journal")
-def export_journal() -> None:
-    """Every event of every case as a journal that `tracker replay` reads."""
+@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+def export_journal(file: IO[str]) -> None:
+    """Every event of every case as a journal that `tracker replay` reads, to FILE or standard output."""
     with desk() as d, d.database.reading() as session:
         for line in bulk.export(session):
-            click.echo(journal.dump(line))
+            file.write(journal.dump(line) + "\n")
 
 
 def _apply(d: Desk, apply: Callable[[Writing], bulk.Report], dry_run: bool, as_json: bool) -> None:
