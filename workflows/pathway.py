@@ -216,12 +216,14 @@ class FollowUpRule(_Part):
     ``per`` says what a series hangs on: the case, a stay in states, an uninterrupted period of treatment, a
     line, a hold, surgery while under surveillance, a booked procedure, a requested test, the last PRRT dose,
     each dose of another rule (``follows``), or the lack of any other open item (``none``).
-    ``before`` and ``after`` are days around the due date.
+    ``before`` and ``after`` are days around the due date. ``done_by`` names activities that do for this rule
+    what they do not count as elsewhere.
     """
 
     id: str
     title: str
     activity: str
+    done_by: Strings = ()
     per: Scope
     while_words: str
     states: Strings = ()

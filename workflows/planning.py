@@ -152,7 +152,7 @@ class Planner:
             series.anchor_to(last, "last done", 1)
         for act in self.history.acts:
             opens_on = series.window(series.place(series.occurrence)).opens_on
-            if series.activity in act.counts_as and max(opens_on, series.anchor) <= act.on <= until:
+            if series.met_by(act) and max(opens_on, series.anchor) <= act.on <= until:
                 series.anchor_to(act.on, "last done", 1)
 
     def _not_before(self, series: Series, day: date, word: str) -> None:
@@ -188,7 +188,7 @@ class Planner:
         on_the_anchor = series.occurrence == 0 or not series.repeats
         for act in self.history.acts:
             fresh = act.on > item.anchor_on or (act.on == item.anchor_on and on_the_anchor)
-            if item.activity in act.counts_as and act.on >= item.window.opens_on and fresh:
+            if series.met_by(act) and act.on >= item.window.opens_on and fresh:
                 return act
         return None
 
@@ -218,7 +218,7 @@ class Planner:
             item = series.item
             if not series.live or item is None or not item.is_open:
                 continue
-            if item.rule == named or (item.activity in act.counts_as and act.on >= item.window.opens_on):
+            if item.rule == named or (series.met_by(act) and act.on >= item.window.opens_on):
                 met = met or item.rule == named
                 self._complete(event, series, act)
         if named and not met:

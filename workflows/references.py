@@ -22,7 +22,7 @@ _USES: dict[type[BaseModel], Callable[[Any], Names]] = {
     schema.Move: lambda part: {"state": {*part.from_, part.to} - {"open", "origin"}},
     schema.WarningRule: lambda part: {"trigger": [name for name in part.on if name != "facts"]},
     schema.FollowUpRule: lambda part: {
-        "activity": [part.activity],
+        "activity": [part.activity, *part.done_by],
         "reminders": [part.reminders],
         "rule": [part.follows],
         "state": part.states,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from workflows.dates import DueWindow, Interval, in_words
+from workflows.history import Act
 from workflows.pathway import FollowUpRule, Source
 
 OPEN = "open"
@@ -119,6 +120,10 @@ class Series:
     @property
     def activity(self) -> str:
         return self.scope.activity or self.rule.activity
+
+    def met_by(self, act: Act) -> bool:
+        """Whether the act is of the kind that this series asks for, whenever it was done."""
+        return self.activity in act.counts_as or act.activity in self.rule.done_by
 
     @property
     def repeats(self) -> bool:

@@ -207,6 +207,8 @@ def test_rule_is_silent_where_its_condition_does_not_hold(journey, rule):
         (recovering(ki67_percent=2.0), "post-curative-visit", "2026-05-30", "visit", "2026-11-30"),
         (recovering(ki67_percent=25), "post-curative-imaging", "2026-03-01", "ct", "2026-06-01"),
         (watched(), "small-nf-surveillance", "2026-07-20", "mri", "2027-01-20"),
+        (watched(), "small-nf-surveillance", "2026-07-20", "eus", "2027-01-20"),
+        (recovering(ki67_percent=2.0), "post-curative-imaging", "2026-05-30", "sstr-imaging", "2026-11-30"),
         (monitored(), "untreated-monitoring-visit", "2026-05-02", "visit", "2026-08-02"),
         (midgut(), "chd-echo", "2026-02-03", "echocardiogram", "2027-02-03"),
         (midgut(), "chd-nt-probnp", "2026-01-20", "nt-probnp", "2027-01-20"),
@@ -215,6 +217,14 @@ def test_rule_is_silent_where_its_condition_does_not_hold(journey, rule):
 )  # fmt: skip
 def test_next_item_counts_from_the_day_on_which_the_last_was_done(journey, rule, done, activity, next_due):
     assert journey.done(done, activity).due(rule) == next_due
+
+
+@pytest.mark.parametrize("activity", ["eus", "sstr-imaging"])
+def test_imaging_during_treatment_is_ct_or_mri(activity):
+    assert (
+        Journey.treated("2026-03-02", "lanreotide").done("2026-09-02", activity).due("treatment-imaging")
+        == "2026-09-02"
+    )
 
 
 @pytest.mark.parametrize(

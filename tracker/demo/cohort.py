@@ -13,7 +13,7 @@ from tracker.demo.tumours import Tumour
 from tracker.interchange.journal import JournalLine
 from workflows.pathway import Pathway
 
-NEGLECT = {"none": 0.46, "days": 0.2, "weeks": 0.22, "months": 0.08, "half a year": 0.025, "years": 0.015}
+NEGLECT = {"none": 0.445, "days": 0.2, "weeks": 0.22, "months": 0.08, "half a year": 0.025, "years": 0.03}
 """For how long much has been left undone, by share of cases. Chosen so that every length shows on the worklist."""
 
 _DAYS = {"days": (6, 25), "weeks": (20, 60), "months": (60, 180), "half a year": (180, 365), "years": (400, 560)}
