@@ -17,6 +17,8 @@ from workflows.errors import Refused
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
 PAGE = 100
+FOLD = 25
+"""Entries of a timeline that show at once; the earlier ones unfold."""
 
 
 @pages.get("")
@@ -93,5 +95,6 @@ def _page(file: CaseFile, past: bool, known: datetime | None, newest: str) -> st
         notes=notes,
         caveats=caveats,
         entries=timeline.entries(file),
+        fold=FOLD,
         planned=history.planned,
     )

@@ -19,7 +19,7 @@ from workflows.pathway import Pathway
 
 pages = Blueprint("dashboard", __name__)
 
-PAGE = 50
+PAGE = 25
 SHORT = 8
 """Cases of each kind on this page; the list of cases has the others."""
 NOBODY = 0

@@ -77,7 +77,7 @@ class _Teller:
         trigger = self.pathway.trigger_named.get(data["trigger"])
         move = self.moves.get(event.id)
         parts = [self._treatment(data), self._to(move), self._dates(data), self.facts(event)]
-        parts += [data.get("reason", "")]
+        parts += [sentence(data.get("reason", ""))]
         parts += [f"Went on because: {reason}" for reason in (data.get("reasons") or {}).values()]
         return (trigger.title if trigger else data["trigger"]), ". ".join(part for part in parts if part)
 
