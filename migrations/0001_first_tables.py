@@ -1,4 +1,4 @@
-"""first tables
+"""The first tables.
 
 Revision: 0001; follows:
 """
@@ -6,7 +6,6 @@ Revision: 0001; follows:
 import sqlalchemy as sa
 import sqlmodel
 from alembic import op
-
 
 revision = "0001"
 down_revision = None
@@ -104,17 +103,13 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("head_mac", sa.LargeBinary(length=32), nullable=False),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_patient_case_clinic_id_clinic")),
-        sa.ForeignKeyConstraint(
-            ["navigator_id"], ["person.id"], name=op.f("fk_patient_case_navigator_id_person")
-        ),
+        sa.ForeignKeyConstraint(["navigator_id"], ["person.id"], name=op.f("fk_patient_case_navigator_id_person")),
         sa.ForeignKeyConstraint(
             ["pathway_digest"],
             ["pathway_version.digest"],
             name=op.f("fk_patient_case_pathway_digest_pathway_version"),
         ),
-        sa.ForeignKeyConstraint(
-            ["patient_id"], ["patient.id"], name=op.f("fk_patient_case_patient_id_patient")
-        ),
+        sa.ForeignKeyConstraint(["patient_id"], ["patient.id"], name=op.f("fk_patient_case_patient_id_patient")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_case")),
         sa.UniqueConstraint("ref", name=op.f("uq_patient_case_ref")),
     )
@@ -137,9 +132,7 @@ def upgrade() -> None:
         sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("actor <> ''", name=op.f("ck_case_event_has_actor")),
         sa.CheckConstraint("seq > 0", name=op.f("ck_case_event_seq_positive")),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["patient_case.id"], name=op.f("fk_case_event_case_id_patient_case")
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["patient_case.id"], name=op.f("fk_case_event_case_id_patient_case")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_event")),
         sa.UniqueConstraint("case_id", "ref", name=op.f("uq_case_event_case_id_ref")),
         sa.UniqueConstraint("case_id", "seq", name=op.f("uq_case_event_case_id_seq")),
@@ -166,20 +159,14 @@ def upgrade() -> None:
         sa.Column("booked_for", sa.Date(), nullable=True),
         sa.Column("moved_from", sa.Date(), nullable=True),
         sa.Column("why", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "(status = 'open') = (ended_on IS NULL)", name=op.f("ck_follow_up_open_has_no_end")
-        ),
+        sa.CheckConstraint("(status = 'open') = (ended_on IS NULL)", name=op.f("ck_follow_up_open_has_no_end")),
         sa.CheckConstraint(
             "status IN ('open', 'done', 'waived', 'superseded', 'cancelled')",
             name=op.f("ck_follow_up_status_known"),
         ),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["patient_case.id"], name=op.f("fk_follow_up_case_id_patient_case")
-        ),
+        sa.ForeignKeyConstraint(["case_id"], ["patient_case.id"], name=op.f("fk_follow_up_case_id_patient_case")),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_follow_up_clinic_id_clinic")),
-        sa.ForeignKeyConstraint(
-            ["navigator_id"], ["person.id"], name=op.f("fk_follow_up_navigator_id_person")
-        ),
+        sa.ForeignKeyConstraint(["navigator_id"], ["person.id"], name=op.f("fk_follow_up_navigator_id_person")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_follow_up")),
         sa.UniqueConstraint("case_id", "key", name=op.f("uq_follow_up_case_id_key")),
     )
@@ -213,9 +200,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state IN ('queued', 'sent', 'rejected', 'cancelled')", name=op.f("ck_outbox_message_state_known")
         ),
-        sa.ForeignKeyConstraint(
-            ["digest_id"], ["digest.id"], name=op.f("fk_outbox_message_digest_id_digest")
-        ),
+        sa.ForeignKeyConstraint(["digest_id"], ["digest.id"], name=op.f("fk_outbox_message_digest_id_digest")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_message")),
         sa.UniqueConstraint("key", name=op.f("uq_outbox_message_key")),
         sa.UniqueConstraint("message_id", name=op.f("uq_outbox_message_message_id")),
@@ -244,15 +229,9 @@ def upgrade() -> None:
         sa.Column("raised_at", sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=True),
         sa.Column("digest_id", sa.Integer(), nullable=True),
-        sa.CheckConstraint(
-            "(status = 'raised') = (raised_at IS NOT NULL)", name=op.f("ck_reminder_raised_has_time")
-        ),
-        sa.CheckConstraint(
-            "status IN ('pending', 'raised', 'withheld')", name=op.f("ck_reminder_status_known")
-        ),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["patient_case.id"], name=op.f("fk_reminder_case_id_patient_case")
-        ),
+        sa.CheckConstraint("(status = 'raised') = (raised_at IS NOT NULL)", name=op.f("ck_reminder_raised_has_time")),
+        sa.CheckConstraint("status IN ('pending', 'raised', 'withheld')", name=op.f("ck_reminder_status_known")),
+        sa.ForeignKeyConstraint(["case_id"], ["patient_case.id"], name=op.f("fk_reminder_case_id_patient_case")),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_reminder_clinic_id_clinic")),
         sa.ForeignKeyConstraint(["digest_id"], ["digest.id"], name=op.f("fk_reminder_digest_id_digest")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reminder")),

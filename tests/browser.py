@@ -41,9 +41,7 @@ def running_browser() -> Iterator[Browser]:
     """
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
     if not Path(executable).exists():
-        raise NoBrowserError(
-            f"no Chromium at {executable}: 'make browser' installs Debian's, CHROMIUM names another"
-        )
+        raise NoBrowserError(f"no Chromium at {executable}: 'make browser' installs Debian's, CHROMIUM names another")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         try:

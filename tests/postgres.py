@@ -51,12 +51,8 @@ class Postgres:
         """
         name = f"net_{uuid.uuid4().hex[:16]}"
         source = "template0" if template is None else _database_name(template)
-        self._execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source))
-        )
-        url, mark, query = (
-            self.admin_url.set(database=name).render_as_string(hide_password=False).partition("?")
-        )
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source)))
+        url, mark, query = self.admin_url.set(database=name).render_as_string(hide_password=False).partition("?")
         return url + mark + query.replace("%2F", "/")  # Alembic's configuration stumbles over a percent sign
 
     def drop_database(self, url: str) -> None:
@@ -81,9 +77,7 @@ def running_server() -> Iterator[Postgres]:
         yield Postgres(url)
         return
     binaries, account = find_binaries()
-    folder = Path(
-        tempfile.mkdtemp(prefix="net-pg-")
-    )  # short: the path of a socket has at most 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="net-pg-"))  # short: the path of a socket has at most 107 characters
     try:
         if account:
             shutil.chown(folder, account["user"], account["group"])
@@ -99,9 +93,7 @@ def find_binaries() -> tuple[Path, dict[str, Any]]:
     tried = []
     for folder in [*_debian_folders(), *_packaged_folders()]:
         try:
-            subprocess.run(
-                [folder / "postgres", "--version"], check=True, capture_output=True, cwd="/", **account
-            )
+            subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, cwd="/", **account)
         except (OSError, subprocess.CalledProcessError) as error:
             tried.append(f"{folder}: {error}")
         else:
@@ -111,9 +103,7 @@ def find_binaries() -> tuple[Path, dict[str, Any]]:
 
 def _debian_folders() -> list[Path]:
     folders = Path("/usr/lib/postgresql").glob("*/bin")
-    newest_first = sorted(
-        folders, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True
-    )
+    newest_first = sorted(folders, key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
     return [folder for folder in newest_first if (folder / "initdb").exists()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -21,6 +22,8 @@ from workflows.events import Event, checked_data, refuse_dates
 from workflows.history import as_of
 from workflows.pathway import Pathway
 from workflows.planning import Plan, plan, plan_after
+
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def view(session: Session, case: Case, on: date | None = None, known: datetime |
 def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any]) -> Recorded:
     """Open a case in the register; raises :class:`ChangeRefused`."""
     pathway = pathways.latest(writing.session)
+    check_reference(ref)
     if writing.session.exec(select(Case.id).where(Case.ref == ref)).first() is not None:
         raise ChangeRefused(f"there already is a case {ref!r}")
     try:
@@ -132,6 +136,14 @@ def _check_event(writing: Writing, case: Case, before: Sequence[Event], event: E
     clinic = writing.session.get_one(Clinic, case.clinic_id)
     refuse_dates(event.on, local_date(writing.now, clinic.timezone), case.opened_on, _birth_date(before[0].data))
     check_correction(before, event)
+
+
+def check_reference(ref: str) -> None:
+    """A case's reference stands in addresses and files: letters, digits, dot, dash and underscore."""
+    if _REFERENCE.fullmatch(ref) is None:
+        raise ChangeRefused(
+            f"the case reference {ref[:70]!r} is not 1 to 64 letters, digits, dots, dashes or underscores"
+        )
 
 
 def check_correction(before: Sequence[Event], event: Event) -> None:

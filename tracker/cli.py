@@ -71,10 +71,12 @@ def main() -> None:
 
 def _fail(error: Exception) -> None:
     from tracker.errors import TrackerError
+    from workflows.errors import Refused
 
-    if os.environ.get("TRACKER_DEBUG") == "1" and not isinstance(error, TrackerError):
+    in_words = isinstance(error, TrackerError | Refused)
+    if os.environ.get("TRACKER_DEBUG") == "1" and not in_words:
         raise error
-    reasons = error.reasons if isinstance(error, TrackerError) else (_unexpected(error),)
+    reasons = error.reasons if isinstance(error, TrackerError | Refused) else (_unexpected(error),)
     for reason in reasons:
         click.echo(f"tracker: {reason}", err=True)
     sys.exit(1)

@@ -55,3 +55,17 @@ def latest(session: Session) -> Pathway:
     if digest is None:
         raise UnknownThing("no pathway is published; run `tracker init`")
     return pinned(session, digest)
+
+
+def published(session: Session) -> list[dict[str, str]]:
+    """Every published pathway, newest first."""
+    rows = session.exec(select(PathwayVersion).order_by(col(PathwayVersion.published_at).desc()))
+    return [
+        {
+            "pathway": r.pathway,
+            "version": r.version,
+            "digest": r.digest,
+            "published_at": r.published_at.isoformat(),
+        }
+        for r in rows
+    ]

@@ -138,6 +138,10 @@ def _prepared(writing: Writing, lines: Iterable[JournalLine]) -> Iterator[CaseIn
 
 
 def _read_events(writing: Writing, one: CaseInput) -> None:
+    try:
+        cases.check_reference(one.ref)
+    except ChangeRefused as refusal:
+        one.problems.extend(one.lines[0].problem(reason) for reason in refusal.reasons)
     taken = {event.id for event in one.before} | {line.id for line in one.lines if line.id}
     seq = len(one.before)
     ids: set[str] = {event.id for event in one.before}

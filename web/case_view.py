@@ -7,7 +7,8 @@ from datetime import date
 
 from dateutil.relativedelta import relativedelta
 
-from tracker.queries import CaseFile, status_on
+from tracker.casebook import CaseFile
+from tracker.queries import status_on
 from web import presenters
 from web.presenters import Badge, Urgency
 from workflows.conditions import matches_state
@@ -156,9 +157,9 @@ class Step:
         return "warned" if self.warnings else "ready"
 
 
-def steps(history: CaseHistory) -> list[Step]:
-    """What can happen next: what is possible first, what closes the case last."""
-    found = [_step(history, choice) for choice in history.choices()]
+def steps(history: CaseHistory, today: date) -> list[Step]:
+    """What can happen next, judged today: what is possible first, what closes the case last."""
+    found = [_step(history, choice) for choice in history.choices(today)]
     return sorted(found, key=lambda step: (step.closes, bool(step.missing)))
 
 
@@ -291,9 +292,9 @@ class Tick:
 
 
 def checklists(history: CaseHistory) -> list[tuple[str, list[Tick]]]:
-    """The checklists of the state, with what the record already shows as done."""
+    """The checklists of the state that concern the case, with what the record already shows as done."""
     shown = [c for c in history.pathway.checklists if matches_state(c.shown_in, history.state)]
-    return [(checklist.title, _ticks(history, checklist)) for checklist in shown]
+    return [(c.title, _ticks(history, c)) for c in shown if c.when is None or c.when.holds(history)]
 
 
 def _ticks(history: CaseHistory, checklist: Checklist) -> list[Tick]:

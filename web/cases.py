@@ -7,8 +7,8 @@ from datetime import datetime
 from flask import Blueprint, abort, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from tracker import pathways, queries
-from tracker.queries import CaseFile
+from tracker import casebook, pathways
+from tracker.casebook import CaseFile
 from web import arguments, case_view, presenters, timeline
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
@@ -28,12 +28,12 @@ def index() -> str | Response:
     if wanted:
         return redirect(url_for("cases.show", ref=wanted))
     with desk().database.reading() as session:
-        choices = queries.scope_choices(session)
+        choices = casebook.scope_choices(session)
         chosen = choose(choices)
-        needs = arguments.one_of("needs", list(queries.NEEDS))
+        needs = arguments.one_of("needs", list(casebook.NEEDS))
         closed = needs is None and arguments.text("closed") == "1"
         after = arguments.text("after")
-        page = queries.cases_page(session, needs=needs, scope=chosen.scope, with_closed=closed, after=after, size=PAGE)
+        page = casebook.cases_page(session, needs=needs, scope=chosen.scope, with_closed=closed, after=after, size=PAGE)
         return render_template(
             "cases.html",
             rows=case_rows(session, page.items),
@@ -55,10 +55,10 @@ def show(ref: str) -> str:
         abort(404)
     now = desk().now()
     with desk().database.reading() as session:
-        zone = queries.timezone_of(session, ref)
+        zone = casebook.timezone_of(session, ref)
         on, known = arguments.day("on"), arguments.moment("known", zone)
         try:
-            file = queries.case_file(session, ref, now=now, on=on, known=known)
+            file = casebook.case_file(session, ref, now=now, on=on, known=known)
         except Refused:
             abort(400, "What was known at that time does not make a whole account. Choose another time.")
         newest = pathways.latest(session).digest
@@ -86,7 +86,7 @@ def _page(file: CaseFile, past: bool, known: datetime | None, newest: str) -> st
         past_items=case_view.past_items(file),
         forecast=case_view.forecast(file),
         warnings=case_view.warnings(history),
-        steps=case_view.steps(history),
+        steps=case_view.steps(history, file.today),
         facts=case_view.facts(history),
         unknown=case_view.unknown_facts(history),
         staging=case_view.staging(history),

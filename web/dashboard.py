@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, redirect, render_template, url_for
 from sqlmodel import Session
+from werkzeug.wrappers import Response
 
-from tracker import pathways, queries
-from tracker.queries import CaseSummary, DueItem, OverdueCount, Scope, ScopeChoices, Totals
+from tracker import casebook, pathways, places, queries
+from tracker.casebook import CaseSummary, ScopeChoices
+from tracker.places import Scope
+from tracker.queries import DueItem, OverdueCount, Totals
 from web import arguments, presenters
 from web.desk import desk
 from web.presenters import Badge, Urgency
@@ -78,12 +81,19 @@ class Want:
     cases: list[CaseRow]
 
 
+@pages.get("/go/<int:case_id>")
+def go(case_id: int) -> Response:
+    """Where a mail's link leads: it carries a row's number, because a reference may say who is meant."""
+    with desk().database.reading() as session:
+        return redirect(url_for("cases.show", ref=casebook.reference_of(session, case_id)))
+
+
 @pages.get("/")
 def index() -> str:
     """The dashboard, limited to a clinic or a navigator where the address says so."""
     now = desk().now()
     with desk().database.reading() as session:
-        choices = queries.scope_choices(session)
+        choices = casebook.scope_choices(session)
         chosen = choose(choices)
         after = arguments.place("after")
         page = queries.overdue_page(session, now=now, scope=chosen.scope, after=after, size=PAGE)
@@ -168,12 +178,12 @@ WANTS = {
 
 
 def _first(session: Session, needs: str, scope: Scope) -> list[CaseRow]:
-    return case_rows(session, queries.cases_page(session, needs=needs, scope=scope, size=SHORT).items)
+    return case_rows(session, casebook.cases_page(session, needs=needs, scope=scope, size=SHORT).items)
 
 
 def _loads(session: Session, now: datetime, choices: ScopeChoices, scope: Scope) -> list[Load]:
     ids = {email: person for person, email in choices.navigators.items()}
-    today = queries.local_dates(session, now)
+    today = places.local_dates(session, now)
     return [
         Load(count, ids.get(count.navigator or "", NOBODY), _waiting(count, today[count.clinic]))
         for count in queries.overdue_counts(session, now=now)
@@ -195,11 +205,11 @@ def _waiting(count: OverdueCount, today: date) -> str:
 
 def _today(session: Session, now: datetime, clinic: str | None) -> date:
     """The clinic's local date; without one, the date in most clinics."""
-    days = queries.local_dates(session, now)
+    days = places.local_dates(session, now)
     if clinic is not None:
         return days[clinic]
     return max(days.values(), key=list(days.values()).count, default=now.date())
 
 
 def _any_case(session: Session) -> bool:
-    return bool(queries.cases_page(session, with_closed=True, size=1).items)
+    return bool(casebook.cases_page(session, with_closed=True, size=1).items)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, render_template
 
-from tracker import pathways, queries
+from tracker import pathways
 from web import presenters
 from web.desk import desk
 from web.presenters import Badge
@@ -55,7 +55,7 @@ def latest() -> str:
 def version(digest: str) -> str:
     """A published pathway by its digest: the text that an older case runs on."""
     with desk().database.reading() as session:
-        known = {row["digest"]: row for row in queries.published_pathways(session)}
+        known = {row["digest"]: row for row in pathways.published(session)}
         pathway = pathways.pinned(session, digest if digest in known else "")
         newest = pathways.latest(session).digest == digest
     return _page(pathway, newest=newest)

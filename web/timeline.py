@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from tracker.queries import CaseFile
+from tracker.casebook import CaseFile
 from web.presenters import activity_label, intent_label, rule_label, sentence, state_label, treatment_label
 from workflows.dates import in_words
 from workflows.events import Event, fact_value, facts_in

@@ -227,8 +227,9 @@ class CaseHistory:
         found = {w.id: w for w in (*met, *self.standing_warnings()) if w.id not in self.explained}
         return list(found.values())
 
-    def choices(self) -> list[Choice]:
-        """The triggers that leave the state in which the case stands."""
+    def choices(self, on: date) -> list[Choice]:
+        """The triggers that leave the state in which the case stands, judged on a day."""
+        self.today = on
         found = []
         for trigger in self.machine.triggers_from(self.state):
             self._trigger = trigger

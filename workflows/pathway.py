@@ -326,9 +326,9 @@ class Pathway(_Part):
 
     @cached_property
     def canonical(self) -> str:
-        """The document as JSON with sorted keys: the same content always gives the same text."""
+        """The document as JSON, keys in the order of the model: the same content always gives the same text."""
         plain = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property
     def fact_named(self) -> dict[str, FactDefinition]:

@@ -13,7 +13,8 @@ from tests.benchmarks.ground import NOW, Installation, installation, multiply, r
 from tracker import pathways
 from tracker.demo import demo_cohort
 from tracker.models import Reminder
-from tracker.queries import Scope, overdue_page
+from tracker.places import Scope
+from tracker.queries import overdue_page
 from tracker.reminders import sweep
 from tracker.replay import replay
 

@@ -7,7 +7,7 @@ from sqlmodel import select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases
+from tracker import casebook, cases
 from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
 from tracker.models import Case, CaseEvent, FollowUpRow
 
@@ -169,3 +169,17 @@ def test_handing_over_moves_the_case_and_its_open_items(place: Installation) -> 
 def test_a_write_without_an_actor_is_not_made(place: Installation) -> None:
     with pytest.raises(ValueError, match="actor"), place.writing(actor="") as writing:
         cases.open_case(writing, ref="P-1", on=ON, data=OPENED)
+
+
+@pytest.mark.parametrize("ref", ["", "a/b", "a b", "../x", "a\0b", "x" * 65, "<b>"])
+def test_a_reference_that_an_address_could_not_hold_is_refused(place: Installation, ref: str) -> None:
+    with pytest.raises(ChangeRefused, match="case reference"), place.writing() as writing:
+        cases.open_case(writing, ref=ref, on=ON, data=OPENED)
+
+
+def test_old_knowledge_is_judged_on_the_day_on_which_it_was_known(place: Installation) -> None:
+    with place.writing(datetime(2026, 1, 10, 9, 0, tzinfo=UTC)) as writing:
+        cases.open_case(writing, ref="P-1", on=ON, data=OPENED)
+    with place.database.reading() as session:
+        file = casebook.case_file(session, "P-1", now=place.now, known=datetime(2026, 1, 20, 9, 0, tzinfo=UTC))
+    assert file.today == date(2026, 1, 20)

@@ -4,13 +4,13 @@ from datetime import date
 
 from tests.web.register import NOW, Register
 from tests.workflows.journeys import Journey
-from tracker import queries
+from tracker import casebook
 from web import case_view, timeline
 
 
-def file_of(register: Register, ref: str, on: str | None = None) -> queries.CaseFile:
+def file_of(register: Register, ref: str, on: str | None = None) -> casebook.CaseFile:
     with register.database.reading() as session:
-        return queries.case_file(session, ref, now=NOW, on=date.fromisoformat(on) if on else None)
+        return casebook.case_file(session, ref, now=NOW, on=date.fromisoformat(on) if on else None)
 
 
 def test_track_says_where_the_case_is_where_it_was_and_where_it_never_was() -> None:
@@ -64,7 +64,8 @@ def test_a_fact_keeps_what_it_was_before() -> None:
 
 
 def test_steps_put_what_is_possible_first_and_what_closes_the_case_last() -> None:
-    found = case_view.steps(Journey.advanced().plan().history)
+    history = Journey.advanced().plan().history
+    found = case_view.steps(history, history.today)
     closing = [step.closes for step in found]
     assert closing == sorted(closing)
     lost = next(step for step in found if step.title == "Close as lost to follow-up")

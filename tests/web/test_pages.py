@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 from tests.web.register import NOW, SCRIPT, TEMPLATE, Register
-from tracker import queries
+from tracker import casebook
 from web.desk import desk
 
 MakeApp = Callable[..., Flask]
@@ -18,7 +18,7 @@ ADDRESSES = ["/", "/cases", "/cases/N-001", "/cases/N-009", "/pathway", "/health
 
 def people(register: Register) -> dict[str, int]:
     with register.database.reading() as session:
-        return {email: id_ for id_, email in queries.scope_choices(session).navigators.items()}
+        return {email: id_ for id_, email in casebook.scope_choices(session).navigators.items()}
 
 
 # The dashboard ---------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def test_a_busy_database_is_answered_503(seeded_app: Flask, monkeypatch: pytest.
     def wait_in_vain(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("database is locked"))
 
-    monkeypatch.setattr("tracker.queries.case_file", wait_in_vain)
+    monkeypatch.setattr("tracker.casebook.case_file", wait_in_vain)
     answer = seeded_app.test_client().get("/cases/N-001")
     assert answer.status_code == 503
     assert "The tracker is busy" in answer.text

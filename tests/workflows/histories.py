@@ -87,7 +87,7 @@ def _try(draw: Draw, journey: Journey, tell: Callable[[Draw, Journey, date], obj
 
 
 def _trigger(draw: Draw, journey: Journey, on: date) -> None:
-    possible = [choice.trigger.id for choice in journey.plan().history.choices()]
+    possible = [choice.trigger.id for choice in journey.plan().history.choices(on)]
     if not possible:
         return
     trigger = draw(st.sampled_from([t for t in possible if t not in CLOSING] * 3 + possible))

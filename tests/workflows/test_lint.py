@@ -31,9 +31,7 @@ SMALL: dict[str, Any] = {
         {"name": "workup.referred", "title": "Referred", "purpose": "Start."},
         {"name": "closed.discharged", "title": "Discharged", "purpose": "End."},
     ],
-    "triggers": [
-        {"id": "discharge", "title": "Discharge", "moves": [{"from": "open", "to": "closed.discharged"}]}
-    ],
+    "triggers": [{"id": "discharge", "title": "Discharge", "moves": [{"from": "open", "to": "closed.discharged"}]}],
     "warnings": [
         {
             "id": "midgut",
@@ -60,9 +58,7 @@ SMALL: dict[str, Any] = {
         }
     ],
     "reminders": {"standard": [{"id": "due", "at": "due"}]},
-    "treatments": [
-        {"code": "lanreotide", "label": "Lanreotide", "categories": "analogue", "sources": "P-one"}
-    ],
+    "treatments": [{"code": "lanreotide", "label": "Lanreotide", "categories": "analogue", "sources": "P-one"}],
     "intents": [{"value": "palliative", "label": "Palliative"}],
     "checklists": [
         {

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from tracker import cases, queries
+from tracker import casebook
+from tracker.casebook import CaseFile, CaseSummary
 from tracker.commands.common import Day, Moment, desk, json_option, print_json, print_table
-from tracker.queries import CaseFile, CaseSummary, Scope, status_on
+from tracker.places import Scope
+from tracker.queries import status_on
 from workflows.dates import in_words
 from workflows.events import Event
 from workflows.history import CaseHistory, Line
@@ -29,7 +31,7 @@ def case() -> None:
 def list_(on: date | None, clinic: str | None, as_json: bool) -> None:
     """Every case with its state."""
     with desk() as d, d.database.reading() as session:
-        found = queries.case_list(session, on=on, scope=Scope(clinic=clinic))
+        found = casebook.case_list(session, on=on, scope=Scope(clinic=clinic))
     if as_json:
         print_json({"cases": [summary.as_json() for summary in found]})
         return
@@ -58,20 +60,17 @@ def _row(summary: CaseSummary) -> tuple[str, ...]:
 def show(ref: str, on: date | None, known: datetime | None, as_json: bool) -> None:
     """One case in full: state, facts, lines, what can happen next, follow-ups, events."""
     with desk() as d, d.database.reading() as session:
-        file = queries.case_file(session, ref, now=d.now, on=on, known=known)
-        document = as_document(file, cases.events_of(session, file.row), on, known)
+        file = casebook.case_file(session, ref, now=d.now, on=on, known=known)
+        document = as_document(file)
     if as_json:
         print_json(document)
     else:
         _print(file, document)
 
 
-def as_document(
-    file: CaseFile, events: list[Event], on: date | None = None, known: datetime | None = None
-) -> dict[str, Any]:
+def as_document(file: CaseFile) -> dict[str, Any]:
     """The case as ``case show --json`` gives it."""
     history = file.plan.history
-    seen = [e for e in events if (on is None or e.on <= on) and (known is None or (e.recorded_at or known) <= known)]
     return {
         "case": file.row.ref,
         "patient_ref": file.patient.ref,
@@ -87,10 +86,10 @@ def as_document(
         "facts": {name: _plain(value) for name, value in history.known_facts().items()},
         "fact_history": _fact_history(history),
         "lines": [_line(line) for line in history.lines],
-        "choices": [_choice(choice) for choice in history.choices()],
+        "choices": [_choice(choice) for choice in history.choices(file.today)],
         "warnings": [_warning(warning) for warning in history.unexplained()],
         "follow_ups": [_follow_up(item, file.today) for item in file.plan.follow_ups.values()],
-        "events": [_event(event) for event in seen],
+        "events": [_event(event) for event in file.events],
     }
 
 

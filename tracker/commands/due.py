@@ -11,7 +11,8 @@ import click
 from tracker import queries
 from tracker.clock import local_date
 from tracker.commands.common import Day, desk, json_option, print_json, print_table
-from tracker.queries import DueItem, Scope
+from tracker.places import Scope
+from tracker.queries import DueItem
 from workflows.dates import Interval, in_words
 
 _SPAN = re.compile(r"^(\d{1,3})([dwmy])$")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tracker import pathways, queries
+from tracker import pathways
 from tracker.commands.common import desk, json_option, print_json, print_table
 from tracker.errors import WrongSetting
 from workflows import lint
@@ -39,7 +39,7 @@ def _chosen(folder: Path | None) -> Pathway:
 def list_(as_json: bool) -> None:
     """The published pathways, newest first."""
     with desk() as d, d.database.reading() as session:
-        found = queries.published_pathways(session)
+        found = pathways.published(session)
     if as_json:
         print_json({"pathways": found})
     else:

@@ -1,0 +1,179 @@
+"""Which cases there are, and one case in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlmodel import Session, col
+
+from tracker import cases, pathways
+from tracker.clock import local_date
+from tracker.errors import UnknownThing
+from tracker.models import Case, Clinic, Patient, Person
+from tracker.places import ANY, CasePlace, Scope, case_rows, place_of
+from workflows.events import Event
+from workflows.history import as_of
+from workflows.planning import Plan, plan
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSummary:
+    """One line of the list of cases."""
+
+    place: CasePlace
+    phase: str
+    since: date
+    lines_open: int
+    warnings_unexplained: int
+    needs_plan: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The case as ``case list --json`` gives it."""
+        return {
+            "case": self.place.ref,
+            "clinic": self.place.clinic,
+            "state": self.place.state,
+            "phase": self.phase,
+            "since": self.since.isoformat(),
+            "navigator": self.place.navigator,
+            "lines_open": self.lines_open,
+            "warnings_unexplained": self.warnings_unexplained,
+        }
+
+
+def case_list(session: Session, *, on: date | None = None, scope: Scope = ANY) -> list[CaseSummary]:
+    """Every case by reference, as it stands, or as was true on a date."""
+    rows: Iterable[Row[Any]] = session.execute(case_rows(scope).order_by(Case.ref))
+    return list(_summaries_on(session, rows, on)) if on else [_summary(row) for row in rows]
+
+
+def _summary(row: Row[Any]) -> CaseSummary:
+    c: Case = row.Case
+    return CaseSummary(place_of(row), c.phase, c.since, c.lines_open, c.warnings_unexplained, c.needs_plan)
+
+
+def _summaries_on(session: Session, rows: Iterable[Row[Any]], on: date) -> Iterator[CaseSummary]:
+    for row in rows:
+        if row.Case.opened_on <= on:
+            planned = cases.view(session, row.Case, on)
+            history = planned.history
+            needs_plan = any(item.rule == "no-next-step" for item in planned.open_items)
+            place = place_of(row, history.state)
+            yield CaseSummary(
+                place,
+                history.phase,
+                history.since,
+                len(history.open_lines),
+                len(history.unexplained()),
+                needs_plan,
+            )
+
+
+NEEDS: dict[str, Any] = {
+    "next-step": col(Case.needs_plan).is_(True),
+    "explanation": col(Case.warnings_unexplained) > 0,
+    "navigator": col(Case.navigator_id).is_(None),
+}
+"""What an open case can be in want of, other than an act on a date."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage:
+    """A part of a long list of cases; ``after`` is the reference from which it goes on, None at the end."""
+
+    items: list[CaseSummary]
+    after: str | None
+
+
+def cases_page(
+    session: Session,
+    *,
+    needs: str | None = None,
+    scope: Scope = ANY,
+    with_closed: bool = False,
+    after: str | None = None,
+    size: int = 50,
+) -> CasePage:
+    """Cases by reference, ``size`` at a time; ``needs``, a key of :data:`NEEDS`, keeps those in want of it."""
+    found = case_rows(scope).order_by(col(Case.ref)).limit(size + 1)
+    if not with_closed:
+        found = found.where(col(Case.phase) != "closed")
+    if needs is not None:
+        found = found.where(NEEDS[needs])
+    if after is not None:
+        found = found.where(col(Case.ref) > after)
+    items = [_summary(row) for row in session.execute(found)]
+    return CasePage(items[:size], items[size - 1].place.ref if len(items) > size else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeChoices:
+    """What a list can be limited to: clinics by name, navigators' addresses by the id of their row."""
+
+    clinics: list[str]
+    navigators: dict[int, str]
+
+
+def scope_choices(session: Session) -> ScopeChoices:
+    """Every clinic, and every person responsible for a case."""
+    responsible = select(col(Case.navigator_id)).where(col(Case.navigator_id).is_not(None))
+    people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
+    navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
+    clinics = list(session.scalars(select(col(Clinic.name)).order_by(col(Clinic.name))))
+    return ScopeChoices(clinics, navigators)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """One case in full: its rows, its plan as of the dates asked for, and every event that was seen then."""
+
+    row: Case
+    patient: Patient
+    clinic: Clinic
+    navigator: str | None
+    plan: Plan
+    today: date
+    events: list[Event]
+
+
+def case_file(
+    session: Session, ref: str, *, now: datetime, on: date | None = None, known: datetime | None = None
+) -> CaseFile:
+    """The whole file of a case, judged on the day asked for; ``known`` alone means the day on which it was known.
+
+    Raises :class:`UnknownThing`, also for a day before the case was opened or known.
+    """
+    row = session.execute(case_rows(Scope(case=ref))).first()
+    if row is None:
+        raise UnknownThing(f"there is no case {ref!r}")
+    events = cases.events_of(session, row.Case)
+    planned = plan(pathways.pinned(session, row.Case.pathway_digest), as_of(events, on, known))
+    if planned.history.opened_on is None:
+        raise UnknownThing(f"the case {ref!r} was not open then")
+    today = on or local_date(known or now, row.Clinic.timezone)
+    navigator = planned.history.navigator
+    return CaseFile(row.Case, row.Patient, row.Clinic, navigator, planned, today, _seen(events, on, known))
+
+
+def reference_of(session: Session, case_id: int) -> str:
+    """The reference behind a row's number, which is what a mail carries; raises :class:`UnknownThing`."""
+    row = session.get(Case, case_id)
+    if row is None:
+        raise UnknownThing(f"there is no case of number {case_id}")
+    return row.ref
+
+
+def timezone_of(session: Session, ref: str) -> str:
+    """The zone of a case's clinic; raises :class:`UnknownThing`."""
+    case_ = cases.find(session, ref)
+    return session.get_one(Clinic, case_.clinic_id).timezone
+
+
+def _seen(events: list[Event], on: date | None, known: datetime | None) -> list[Event]:
+    """The events of a view, corrected ones too."""
+    then = [e for e in events if known is None or e.recorded_at is None or e.recorded_at <= known]
+    return [e for e in then if on is None or e.on <= on or e.kind == "event:corrected"]

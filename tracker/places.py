@@ -1,0 +1,88 @@
+"""Where cases belong, and the joins that every list of them starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlmodel import Session, col
+
+from tracker.clock import local_date
+from tracker.models import Case, Clinic, FollowUpRow, Patient, Person
+
+
+@dataclass(frozen=True, slots=True)
+class CasePlace:
+    """The part of a case that a list shows beside each item; ``pathway`` is the digest that it runs on."""
+
+    ref: str
+    patient_ref: str
+    patient_name: str | None
+    clinic: str
+    navigator: str | None
+    state: str
+    pathway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for."""
+
+    clinic: str | None = None
+    navigator: str | None = None
+    case: str | None = None
+    unassigned: bool = False
+
+
+ANY = Scope()
+"""No limit at all."""
+
+
+def local_dates(session: Session, now: datetime) -> dict[str, date]:
+    """Today in each clinic, by its name."""
+    return {
+        name: local_date(now, zone) for name, zone in session.execute(select(col(Clinic.name), col(Clinic.timezone)))
+    }
+
+
+def case_rows(scope: Scope) -> Any:
+    """A SELECT of cases, each with patient, clinic and navigator."""
+    found = select(Case, Patient, Clinic, Person).select_from(Case)
+    found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
+    found = found.join(Clinic, col(Clinic.id) == col(Case.clinic_id))
+    found = found.outerjoin(Person, col(Person.id) == col(Case.navigator_id))
+    return within(found, scope)
+
+
+def open_items(scope: Scope) -> Any:
+    """A SELECT of open follow-ups, each with case, patient, clinic and navigator."""
+    found = select(FollowUpRow, Case, Patient, Clinic, Person).select_from(FollowUpRow)
+    found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
+    found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
+    found = found.join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
+    found = found.outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
+    return within(found.where(col(FollowUpRow.status) == "open"), scope)
+
+
+def within(found: Any, scope: Scope) -> Any:
+    """The SELECT, limited to a scope; it must have joined clinic and person."""
+    if scope.clinic is not None:
+        found = found.where(col(Clinic.name) == scope.clinic)
+    if scope.navigator is not None:
+        found = found.where(col(Person.email) == scope.navigator)
+    if scope.unassigned:
+        found = found.where(col(Person.id).is_(None))
+    if scope.case is not None:
+        found = found.where(col(Case.ref) == scope.case)
+    return found
+
+
+def place_of(row: Row[Any], state: str | None = None) -> CasePlace:
+    """The place of a row of either SELECT; ``state`` stands in for a past view."""
+    person = row.Person.email if row.Person else None
+    c: Case = row.Case
+    return CasePlace(
+        c.ref, row.Patient.ref, row.Patient.name, row.Clinic.name, person, state or c.state, c.pathway_digest
+    )
