@@ -185,9 +185,8 @@ class Planner:
 
     def _act_that_completes(self, series: Series, item: FollowUp) -> Act | None:
         """An act that was already on record when the item appeared (history is often learned late)."""
-        on_the_anchor = series.occurrence == 0 or not series.repeats
         for act in self.history.acts:
-            fresh = act.on > item.anchor_on or (act.on == item.anchor_on and on_the_anchor)
+            fresh = act.on > item.anchor_on or (act.on == item.anchor_on and not series.repeats)
             if series.met_by(act) and act.on >= item.window.opens_on and fresh:
                 return act
         return None

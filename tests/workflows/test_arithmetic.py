@@ -145,6 +145,10 @@ def test_moving_twice_remembers_the_first_place():
     assert (str(item.window.due_on), str(item.moved_from)) == ("2026-06-20", "2026-06-02")
 
 
+def test_an_item_can_be_moved_up_to_the_day_from_which_it_counts():
+    assert on_lanreotide().rescheduled("2026-03-02", "visit", "2026-03-02").due("treatment-visit") == "2026-03-02"
+
+
 def test_moving_to_before_the_anchor_has_no_effect():
     journey = on_lanreotide().rescheduled("2026-04-02", "visit", "2026-03-01")
     assert journey.due("treatment-visit") == "2026-06-02"
@@ -336,6 +340,21 @@ def test_restaging_imaging_long_before_the_window_leaves_surveillance_where_it_w
     journey = recovering().trigger("2026-04-20", "suspect_progression").done("2026-04-25", "ct")
     journey.trigger("2026-05-05", "confirm_stable")
     assert journey.due("post-curative-imaging") == "2026-08-01"
+
+
+def test_imaging_on_the_day_of_the_suspicion_is_the_restaging_imaging():
+    journey = recovering().done("2026-07-20", "ct").trigger("2026-07-20", "suspect_progression")
+    assert journey.due("restaging-imaging") is None
+    assert journey.ended("restaging-imaging") == [("2026-07-20", "done", "2026-07-20")]
+    assert journey.due("restaging-markers") == "2026-07-20"
+
+
+def test_surveillance_after_a_second_operation_counts_from_that_one():
+    journey = recovering().trigger("2026-07-20", "suspect_progression")
+    journey.trigger("2026-08-05", "confirm_recurrence", resectability="resectable")
+    journey.starts("2026-09-10", "liver-resection", "curative")
+    journey.trigger("2026-10-01", "end_line", reason="completed").trigger("2026-10-20", "begin_surveillance")
+    assert journey.due("post-curative-visit") == "2027-03-10"
 
 
 def test_recurrence_ends_surveillance():

@@ -14,6 +14,11 @@ def staging(**facts):
     return Journey().opened("2026-01-21", "workup.staging").fact("2026-01-21", hereditary="none", **facts)
 
 
+def awaiting_review():
+    known = {"primary_site": "pancreas", "syndrome": "none", "m": "0"}
+    return staging(**known).trigger("2026-01-28", "refer_to_mdt")
+
+
 def suspected():
     return Journey.advanced("2026-01-05").trigger("2026-04-10", "suspect_progression")
 
@@ -149,6 +154,7 @@ def booked_procedure():
         (staging(), "workup-ct", "2026-01-21", "2026-02-04", "2026-02-18"),
         (staging(), "workup-mri", "2026-01-21", "2026-02-04", "2026-02-18"),
         (staging(primary_site="pancreas"), "workup-eus", "2026-01-21", "2026-02-04", "2026-02-18"),
+        (awaiting_review(), "workup-mdt-review", "2026-01-28", "2026-02-11", "2026-02-25"),
         (staging().requested("2026-02-20", "pth"), "workup-requested", "2026-02-20", "2026-03-06", "2026-03-20"),
         # nobody falls through
         (Journey.advanced("2026-01-05"), "no-next-step", "2026-01-05", "2026-01-05", "2026-01-12"),
@@ -280,6 +286,12 @@ def test_prrt_counts_from_the_last_dose_actually_given_and_stops_after_four():
     assert journey.history().lines[0].doses == 4
 
 
+def test_the_start_of_prrt_is_its_first_dose_and_is_not_counted_twice():
+    journey = Journey.treated("2026-01-12", "prrt").done("2026-01-12", "prrt-cycle")
+    assert journey.history().lines[0].doses == 1
+    assert journey.due("prrt-cycle") == "2026-03-09"
+
+
 def test_forecast_of_prrt_stops_after_the_fourth_dose():
     plan = Journey.treated("2026-01-12", "prrt").plan()
     later = plan.forecast(plan.history.today, plan.history.today.replace(year=2028))
@@ -321,6 +333,11 @@ def test_bloods_after_prrt_every_eight_weeks_for_a_year_then_every_six_months():
         journey.done(place, "bloods")
     assert journey.due("post-prrt-bloods") == "2027-11-30"  # 31 May + 8 weeks is past 29 June 2027
     assert journey.done("2027-11-30", "bloods").due("post-prrt-bloods") == "2028-05-30"
+
+
+def test_bloods_after_prrt_keep_eight_weeks_up_to_the_day_of_the_year():
+    journey = after_prrt().done("2027-05-04", "bloods")
+    assert journey.due("post-prrt-bloods") == "2027-06-29"  # 12 months after the last dose, to the day
 
 
 def test_bloods_after_prrt_that_ended_early_count_from_the_last_dose():
