@@ -11,11 +11,11 @@ from tracker.casebook import CaseFile
 from tracker.queries import status_on
 from web import presenters
 from web.presenters import Badge, Urgency
-from workflows.conditions import matches_state
 from workflows.history import CaseHistory, FactRecorded, Line
 from workflows.machine import Choice, FoundWarning
 from workflows.pathway import Checklist, FactDefinition, Pathway
 from workflows.series import FollowUp, Forecast, Why
+from workflows.view import matches_state
 
 FORECAST_MONTHS = 24
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workflows.conditions import Value
 from workflows.pathway import Derivation
+from workflows.view import Value
 
 Lookup = Callable[[str], Value | None]
 _ORDER = ("G1", "G2", "G3")

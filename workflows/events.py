@@ -17,10 +17,10 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from workflows.conditions import Value
 from workflows.dates import in_words, listed
 from workflows.errors import Refused
 from workflows.pathway import FactDefinition, Pathway
+from workflows.view import Value
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,60}$"
 _NOT_VALUES = {"", "na", "n/a", "not documented", "not recorded"}

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from workflows.conditions import Value
 from workflows.dates import in_words
 from workflows.derive import DERIVATIONS
 from workflows.errors import Refused
 from workflows.events import Event, effective, fact_value, facts_in
 from workflows.machine import Choice, FoundWarning, StateChange, machine_of
 from workflows.pathway import Pathway
+from workflows.view import Value
 
 _RESTLESS = ("therapy.scheduled", "therapy.active", "therapy.on_hold")
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from workflows import pathway as schema
-from workflows.conditions import EverWas, FactIs, Value
+from workflows.conditions import EverWas, FactIs
 from workflows.coverage import ITEMS, coverage, name_of, parts
 from workflows.pathway import FactDefinition, Pathway
 from workflows.references import known_names, names_used
+from workflows.view import Value
 
 __all__ = ["ITEMS", "Finding", "coverage", "lint"]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from transitions import EventData, Machine, MachineError
 
-from workflows.conditions import View
 from workflows.dates import listed
 from workflows.errors import Refused
 from workflows.pathway import Move, Pathway, Trigger, WarningRule
+from workflows.view import View
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from workflows.conditions import Condition, TreatmentFilter, Value, matches_state
+from workflows.conditions import Condition, TreatmentFilter
 from workflows.dates import IntervalField, in_words
+from workflows.view import Value, matches_state
 
 Phase = str
 Audience = Literal["navigator", "lead", "clinician"]

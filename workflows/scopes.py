@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from workflows.conditions import matches_state
 from workflows.dates import Interval, in_words
 from workflows.history import CaseHistory, Line
 from workflows.pathway import FollowUpRule, Variant
 from workflows.series import Scope
+from workflows.view import matches_state
 
 
 @dataclass(slots=True)
