@@ -7,7 +7,8 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 
-from workflows.pathway import Pathway, Step
+from workflows.parts import Step
+from workflows.pathway import Pathway
 from workflows.planning import Plan
 from workflows.series import FollowUp, Why
 

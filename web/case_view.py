@@ -11,9 +11,11 @@ from tracker.casebook import CaseFile
 from tracker.queries import status_on
 from web import presenters
 from web.presenters import Badge, Urgency
-from workflows.history import CaseHistory, FactRecorded, Line
+from workflows.history import CaseHistory
 from workflows.machine import Choice, FoundWarning
-from workflows.pathway import Checklist, FactDefinition, Pathway
+from workflows.parts import Checklist, FactDefinition
+from workflows.pathway import Pathway
+from workflows.records import FactRecorded, Line
 from workflows.series import FollowUp, Forecast, Why
 from workflows.view import matches_state
 

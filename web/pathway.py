@@ -11,7 +11,8 @@ from web import presenters
 from web.desk import desk
 from web.presenters import Badge
 from workflows.conditions import Condition
-from workflows.pathway import Document, FollowUpRule, Pathway, Source, State, Trigger, WarningRule
+from workflows.parts import Document, FollowUpRule, Source, State, Trigger, WarningRule
+from workflows.pathway import Pathway
 
 pages = Blueprint("pathway", __name__, url_prefix="/pathway")
 

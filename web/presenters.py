@@ -8,7 +8,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from workflows.dates import in_words
-from workflows.pathway import Pathway, Source, Step
+from workflows.parts import Source, Step
+from workflows.pathway import Pathway
 
 # Dates -----------------------------------------------------------------------------------------------------
 

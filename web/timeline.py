@@ -11,8 +11,8 @@ from tracker.casebook import CaseFile
 from web.presenters import activity_label, intent_label, rule_label, sentence, state_label, treatment_label
 from workflows.dates import in_words
 from workflows.events import Event, fact_value, facts_in
-from workflows.history import Moved
 from workflows.pathway import Pathway
+from workflows.records import Moved
 
 Words = tuple[str, str]
 

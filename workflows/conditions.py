@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from workflows.dates import IntervalField, in_words, listed
-from workflows.view import Catalogue, View, matches_state
+from workflows.view import Catalogue, Value, View, matches_state
 
 
 class _Condition(BaseModel):

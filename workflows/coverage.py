@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflows import pathway as schema
+from workflows import parts as schema
 from workflows.pathway import Pathway
 
 ITEMS: tuple[str, ...] = tuple(f"S{number:02}" for number in range(1, 73))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workflows.pathway import Derivation
+from workflows.parts import Derivation
 from workflows.view import Value
 
 Lookup = Callable[[str], Value | None]

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workflows.dates import in_words, listed
 from workflows.errors import Refused
-from workflows.pathway import FactDefinition, Pathway
+from workflows.parts import FactDefinition
+from workflows.pathway import Pathway
 from workflows.view import Value
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,60}$"

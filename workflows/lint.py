@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from workflows import pathway as schema
+from workflows import parts as schema
 from workflows.conditions import EverWas, FactIs
 from workflows.coverage import ITEMS, coverage, name_of, parts
-from workflows.pathway import FactDefinition, Pathway
+from workflows.parts import FactDefinition
+from workflows.pathway import Pathway
 from workflows.references import known_names, names_used
 from workflows.view import Value
 

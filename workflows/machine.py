@@ -14,7 +14,8 @@ from transitions import EventData, Machine, MachineError
 
 from workflows.dates import listed
 from workflows.errors import Refused
-from workflows.pathway import Move, Pathway, Trigger, WarningRule
+from workflows.parts import Move, Trigger, WarningRule
+from workflows.pathway import Pathway
 from workflows.view import View
 
 

@@ -13,8 +13,10 @@ from datetime import date
 from workflows.dates import DueWindow, in_words
 from workflows.errors import Refused
 from workflows.events import Event, effective
-from workflows.history import Act, CaseHistory
-from workflows.pathway import FollowUpRule, Pathway
+from workflows.history import CaseHistory
+from workflows.parts import FollowUpRule
+from workflows.pathway import Pathway
+from workflows.records import Act
 from workflows.scopes import Clocks, live_scopes
 from workflows.series import FollowUp, Forecast, Scope, Series, series_name
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from workflows import conditions
-from workflows import pathway as schema
+from workflows import parts as schema
 from workflows.pathway import Pathway
 
 Names = dict[str, Iterable[str]]

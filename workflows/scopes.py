@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from workflows.dates import Interval, in_words
-from workflows.history import CaseHistory, Line
-from workflows.pathway import FollowUpRule, Variant
+from workflows.history import CaseHistory
+from workflows.parts import FollowUpRule, Variant
+from workflows.records import Line
 from workflows.series import Scope
 from workflows.view import matches_state
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from workflows.dates import DueWindow, Interval, in_words
-from workflows.history import Act
-from workflows.pathway import FollowUpRule, Source
+from workflows.parts import FollowUpRule, Source
+from workflows.records import Act
 
 OPEN = "open"
 

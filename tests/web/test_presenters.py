@@ -6,7 +6,7 @@ import pytest
 
 from tracker.pathways import shipped
 from web import presenters
-from workflows.pathway import Step
+from workflows.parts import Step
 
 TODAY = date(2027, 3, 12)
 STANDARD = shipped().reminders["standard"]

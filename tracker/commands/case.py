@@ -14,8 +14,9 @@ from tracker.places import Scope
 from tracker.queries import status_on
 from workflows.dates import in_words
 from workflows.events import Event
-from workflows.history import CaseHistory, Line
+from workflows.history import CaseHistory
 from workflows.machine import Choice, FoundWarning
+from workflows.records import Line
 from workflows.series import FollowUp
 
 
