@@ -120,9 +120,15 @@ class Planner:
         if series is None:
             self._series[name] = self._begin(event, rule, variant, scope)
         elif series.live:
-            series.scope = replace(scope, due_on=series.scope.due_on)
+            self._look_again(series, scope)
         else:
             self._resume(event, series, scope)
+
+    def _look_again(self, series: Series, scope: Scope) -> None:
+        """The reason of what is open is told as it is now: another grade of the same rule, another line beside."""
+        series.scope = replace(scope, due_on=series.scope.due_on)
+        if series.item is not None and series.item.is_open:
+            series.item.why = replace(series.item.why, because=scope.because)
 
     def _begin(self, event: Event, rule: FollowUpRule, variant: str, scope: Scope) -> Series:
         first = 0 if rule.first is not None and rule.first.count == 0 else 1

@@ -507,3 +507,16 @@ def test_the_forecast_follows_the_open_item():
     later = plan.forecast(date(2026, 3, 2), date(2027, 6, 2))
     visits = [str(f.window.due_on) for f in later if f.rule == "treatment-visit"]
     assert visits == ["2026-09-02", "2026-12-02", "2027-03-02", "2027-06-02"]
+
+
+def test_an_open_item_is_explained_by_the_facts_as_they_are_now() -> None:
+    journey = Journey().opened("2026-01-05", state="advanced.planning").fact("2026-01-05", ki67_percent=2.0)
+    journey.trigger("2026-01-10", "start_line", treatment="lanreotide", intent="disease-control")
+    reasons = []
+    for trigger, data in (("hold_line", {"reason": "rest", "review_on": "2026-03-01"}), ("resume_line", {})):
+        (visit,) = [item for item in journey.plan().open_items if item.rule == "treatment-visit"]
+        reasons.append(visit.why.because)
+        journey.trigger("2026-02-01", trigger, **data)
+    (visit,) = [item for item in journey.plan().open_items if item.rule == "treatment-visit"]
+    assert [", on hold" in reason for reason in reasons] == [False, True]
+    assert visit.why.because == reasons[0]
