@@ -86,7 +86,8 @@ class CaseHistory:
     def line_meant(self) -> Line | None:
         """The open line that the trigger is about: named by number or treatment, or the only one that fits."""
         if self._trigger == "begin_surveillance":
-            return self.lines[-1] if self.lines else None
+            curative = [line for line in self.lines if line.intent == "curative"] or self.lines
+            return curative[-1] if curative else None
         fitting = self._fitting_lines()
         named = self.data.get("line")
         if named is not None:
@@ -309,10 +310,13 @@ class CaseHistory:
             self._book_procedure(event, date.fromisoformat(event.data["for"]))
 
     def _book_procedure(self, event: Event, day: date) -> None:
-        if self.is_open:
-            self.procedure = Booking(event.on, max(day, event.on))
-        else:
+        if not self.is_open:
             self.without_effect.append((event.id, "the case is closed"))
+            return
+        self.procedure = Booking(event.on, max(day, event.on))
+        planned = self.planned
+        if planned is not None and self._is_procedure(planned.treatment):
+            self.planned = PlannedLine(planned.treatment, planned.intent, self.procedure.day, event.on)
 
     def _on_activity_waived(self, event: Event) -> None:
         self._check_activity(event.data["activity"])
@@ -320,6 +324,8 @@ class CaseHistory:
             if self.procedure is None:
                 self.without_effect.append((event.id, "no procedure is booked"))
             self.procedure = None
+            if self.planned is not None and self._is_procedure(self.planned.treatment):
+                self.planned = None
 
     def _on_activity_rescheduled(self, event: Event) -> None:
         self._check_activity(event.data["activity"])

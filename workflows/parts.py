@@ -195,7 +195,18 @@ class Variant(Part):
 
 
 Scope = Literal[
-    "case", "stay", "treatment", "line", "hold", "surveillance", "procedure", "request", "after_prrt", "dose", "none"
+    "case",
+    "stay",
+    "treatment",
+    "line",
+    "hold",
+    "surveillance",
+    "plan",
+    "procedure",
+    "request",
+    "after_prrt",
+    "dose",
+    "none",
 ]
 
 
@@ -203,8 +214,8 @@ class FollowUpRule(Part):
     """What becomes due while something holds.
 
     ``per`` says what a series hangs on: the case, a stay in states, an uninterrupted period of treatment, a
-    line, a hold, surgery while under surveillance, a booked procedure, a requested test, the last PRRT dose,
-    each dose of another rule (``follows``), or the lack of any other open item (``none``).
+    line, a hold, surgery while under surveillance, a planned treatment, a booked procedure, a requested test,
+    the last PRRT dose, each dose of another rule (``follows``), or the lack of any other open item (``none``).
     ``before`` and ``after`` are days around the due date. ``done_by`` names activities that do for this rule
     what they do not count as elsewhere.
     """

@@ -124,6 +124,15 @@ def _surveillance(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> I
         yield Scope(f"surgery-{line.started_on}", line.started_on, words, rule.while_words)
 
 
+def _plan(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> Iterator[Scope]:
+    planned = history.planned
+    if planned is not None and matches_state(rule.states, history.state):
+        label = history.pathway.treatment_named[planned.treatment].label
+        words = f"planned on {in_words(planned.recorded_on)} for {in_words(planned.planned_on)}"
+        key = f"plan-{planned.recorded_on}-{planned.planned_on}"
+        yield Scope(key, planned.recorded_on, words, f"{rule.while_words} ({label})", due_on=planned.planned_on)
+
+
 def _procedure(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> Iterator[Scope]:
     booking = history.procedure
     if booking is not None:
@@ -166,6 +175,7 @@ _FINDERS: dict[str, Callable[[CaseHistory, Clocks, FollowUpRule], Iterator[Scope
     "line": _line,
     "hold": _hold,
     "surveillance": _surveillance,
+    "plan": _plan,
     "procedure": _procedure,
     "request": _request,
     "after_prrt": _after_prrt,

@@ -375,6 +375,44 @@ def test_an_echo_on_the_day_of_eligibility_serves():
     assert journey.fact("2026-01-20", primary_site="midgut").due("chd-echo") == "2027-01-20"
 
 
+# Planned treatments ----------------------------------------------------------------------------------------------
+
+
+def planned(treatment: str, **facts: object) -> Journey:
+    journey = Journey.advanced(**facts)
+    return journey.trigger("2026-02-10", "plan_line", treatment=treatment, intent="palliative", planned_on="2026-03-12")
+
+
+def test_a_planned_treatment_is_the_next_step_until_it_starts():
+    journey = planned("everolimus")
+    assert journey.window("planned-start") == ("2026-03-05", "2026-03-12", "2026-03-15")
+    assert journey.due("no-next-step") is None
+    journey.trigger("2026-03-14", "start_line", treatment="everolimus", intent="palliative")
+    assert journey.ended("planned-start") == [("2026-03-12", "superseded", "2026-03-14")]
+
+
+def test_a_planned_operation_moves_with_its_booking_and_ends_with_it():
+    journey = planned("liver-resection").rescheduled("2026-02-20", "procedure", "2026-03-20")
+    assert journey.due("planned-start") == "2026-03-20"
+    journey.waived("2026-03-01", "procedure")
+    assert (journey.due("planned-start"), journey.due("no-next-step")) == (None, "2026-03-01")
+
+
+def test_a_plan_put_aside_for_restaging_comes_back_with_stable_disease():
+    journey = planned("everolimus").trigger("2026-03-01", "suspect_progression")
+    assert journey.due("planned-start") is None
+    assert journey.trigger("2026-03-20", "confirm_stable").due("planned-start") == "2026-03-12"
+
+
+def test_surveillance_looks_at_the_curative_line_whatever_started_after_it():
+    journey = Journey.advanced(resection_margin="R0")
+    journey.trigger("2026-02-10", "start_line", treatment="liver-resection", intent="curative")
+    journey.trigger("2026-02-12", "start_line", treatment="lanreotide", intent="symptom-control", concurrent=True)
+    journey.trigger("2026-02-20", "end_line", line="lanreotide", reason="settled")
+    journey.trigger("2026-02-21", "end_line", reason="completed").trigger("2026-03-01", "begin_surveillance")
+    assert journey.due("post-curative-visit") == "2026-08-10"
+
+
 # Procedures in functional disease --------------------------------------------------------------------------------
 
 
