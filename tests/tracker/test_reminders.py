@@ -158,7 +158,17 @@ def test_a_digest_carries_nothing_personal_and_nothing_clinical(place: Installat
     assert message["To"] == "ana@example.org"
     assert "1 to look at" in message["Subject"]
     text = mail.decode().lower()
-    for secret in ("canary", "1961", "lanreotide", "injection", "female", "pancrea", "mrn", "private"):
+    for secret in (
+        "canary",
+        "1961-02-28",
+        "feb 1961",
+        "lanreotide",
+        "injection",
+        "female",
+        "pancrea",
+        "mrn",
+        "private",
+    ):
         assert secret not in text, secret
     assert "http://127.0.0.1:5000/go/" in text
 
