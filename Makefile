@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test check format bench lock clean browser
+.PHONY: help env run test check format bench nightly lock clean browser
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: env ## Format, lint, strict types, who may import whom, dead code: nothin
 format: env ## Format the code and repair what the linter can repair
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+nightly: env ## Try 20,000 random histories against each property of the planner (some 40 minutes)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 tests/workflows/test_properties.py
 
 bench: env ## Measure the speed of planning, the sweep and the pages
 	$(BIN)/python -m tests.benchmarks
