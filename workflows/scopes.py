@@ -97,7 +97,9 @@ def _line(history: CaseHistory, clocks: Clocks, rule: FollowUpRule) -> Iterator[
             words = f"{_called(history, line)} started {in_words(line.started_on)}"
             left = rule.doses - line.doses if rule.doses else None
             because = f"{rule.while_words} ({words})"
-            yield Scope(f"line-{line.number}", line.started_on, words, because, every=every, left=left)
+            # lines begun on one day share one baseline
+            key = f"line-{line.number}" if rule.every else f"begun-{line.started_on}"
+            yield Scope(key, line.started_on, words, because, every=every, left=left)
 
 
 def _called(history: CaseHistory, line: Line) -> str:

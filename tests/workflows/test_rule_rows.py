@@ -375,6 +375,13 @@ def test_an_echo_on_the_day_of_eligibility_serves():
     assert journey.fact("2026-01-20", primary_site="midgut").due("chd-echo") == "2027-01-20"
 
 
+def test_two_lines_begun_on_one_day_share_one_baseline():
+    journey = Journey.advanced().trigger("2026-02-10", "start_line", treatment="prrt", intent="disease-control")
+    journey.trigger("2026-02-10", "start_line", treatment="lanreotide", intent="disease-control", concurrent=True)
+    assert [item.rule for item in journey.plan().open_items].count("baseline-imaging") == 1
+    assert journey.trigger("2026-02-12", "end_line", line="prrt", reason="x").due("baseline-imaging") == "2026-02-10"
+
+
 # Planned treatments ----------------------------------------------------------------------------------------------
 
 
