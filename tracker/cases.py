@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from tracker.writing import Writing
 from workflows.errors import Refused
 from workflows.events import Event, checked_data, refuse_dates
 from workflows.history import as_of
+from workflows.limits import quoted
 from workflows.pathway import Pathway
 from workflows.planning import Plan, plan, plan_after
 
@@ -66,7 +67,7 @@ def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any]) -> 
     if writing.session.exec(select(Case.id).where(Case.ref == ref)).first() is not None:
         raise ChangeRefused(f"there already is a case {ref!r}")
     try:
-        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref=None)
+        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref="e1")
         zone = event.data["timezone"]
         refuse_dates(on, local_date(writing.now, zone), None, _birth_date(event.data))
         planned = plan(pathway, [event])
@@ -97,7 +98,9 @@ def record(
     pathway = pathways.pinned(writing.session, case.pathway_digest)
     before = events_of(writing.session, case)
     try:
-        event = _new_event(writing, pathway, kind, on, data, seq=case.version + 1, ref=event_id)
+        seq = case.version + 1
+        name = event_id or free_id(seq, {e.id for e in before})
+        event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
         _check_event(writing, case, before, event)
         planned = plan_after(pathway, before, event)
         _require_reasons(planned, event)
@@ -122,10 +125,18 @@ def _new_event(
     data: dict[str, Any],
     *,
     seq: int,
-    ref: str | None,
+    ref: str,
 ) -> Event:
     checked = checked_data(pathway, kind, data)
-    return Event(ref or f"e{seq}", seq, kind, on, checked, writing.now, writing.actor)
+    return Event(ref, seq, kind, on, checked, writing.now, writing.actor)
+
+
+def free_id(seq: int, taken: Collection[str]) -> str:
+    """A name for an event that brings none; a journal may have given the usual one to another event."""
+    event_id = f"e{seq}"
+    while event_id in taken:
+        event_id += "x"
+    return event_id
 
 
 def _check_event(writing: Writing, case: Case, before: Sequence[Event], event: Event) -> None:
@@ -134,15 +145,21 @@ def _check_event(writing: Writing, case: Case, before: Sequence[Event], event: E
     if event.id in {e.id for e in before}:
         raise Refused(f"the case already has an event {event.id!r}")
     clinic = writing.session.get_one(Clinic, case.clinic_id)
-    refuse_dates(event.on, local_date(writing.now, clinic.timezone), case.opened_on, _birth_date(before[0].data))
+    birth = _birth_date(opening_of(before))
+    refuse_dates(event.on, local_date(writing.now, clinic.timezone), case.opened_on, birth)
     check_correction(before, event)
+
+
+def opening_of(events: Iterable[Event]) -> dict[str, Any]:
+    """The data of the opening, which need not be recorded first."""
+    return next(event.data for event in events if event.kind == "case:opened")
 
 
 def check_reference(ref: str) -> None:
     """A case's reference stands in addresses and files: letters, digits, dot, dash and underscore."""
     if _REFERENCE.fullmatch(ref) is None:
         raise ChangeRefused(
-            f"the case reference {ref[:70]!r} is not 1 to 64 letters, digits, dots, dashes or underscores"
+            f"the case reference {quoted(ref)} is not 1 to 64 letters, digits, dots, dashes or underscores"
         )
 
 
@@ -152,7 +169,7 @@ def check_correction(before: Sequence[Event], event: Event) -> None:
         return
     target = next((e for e in before if e.id == event.data["event"]), None)
     if target is None:
-        raise Refused(f"the case has no event {event.data['event']!r} to correct")
+        raise Refused(f"the case has no event {quoted(event.data['event'])} to correct")
     if target.kind == "case:opened":
         raise Refused("the opening of a case cannot be corrected away")
 
@@ -173,7 +190,7 @@ def _birth_date(opened: dict[str, Any]) -> date | None:
 
 def write_new(writing: Writing, ref: str, pathway: Pathway, events: list[Event], planned: Plan) -> Case:
     """Store a new case with its events and what follows from them."""
-    opened = events[0].data
+    opened = opening_of(events)
     patient = _patient(writing.session, opened["patient"])
     case = Case(
         ref=ref,

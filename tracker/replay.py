@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -19,6 +20,7 @@ from tracker.models import Case, CaseEvent, Clinic, ImportRun
 from tracker.writing import Writing
 from workflows.errors import Refused
 from workflows.events import Event, checked_data, effective, refuse_dates
+from workflows.limits import quoted
 from workflows.pathway import Pathway
 from workflows.planning import Plan, Planner
 
@@ -34,6 +36,25 @@ class Report:
     events: int = 0
     warnings: list[LineProblem] = field(default_factory=list)
     ignored_columns: list[str] = field(default_factory=list)
+
+
+_LINE = re.compile(r"(?:line\s*)?([0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a correction can point at: the ids of the case so far, and those of this file by line."""
+
+    ids: set[str]
+    by_number: dict[int, str]
+
+    def meant_by(self, named: str | int) -> str:
+        """The event that is named: by its id, or by the line of the same file (``12`` or ``line 12``)."""
+        text = str(named).strip()
+        line = _LINE.fullmatch(text)
+        if text in self.ids or line is None:
+            return text
+        return self.by_number.get(int(line[1]), text)
 
 
 @dataclass(slots=True)
@@ -144,27 +165,26 @@ def _read_events(writing: Writing, one: CaseInput) -> None:
         one.problems.extend(one.lines[0].problem(reason) for reason in refusal.reasons)
     taken = {event.id for event in one.before} | {line.id for line in one.lines if line.id}
     seq = len(one.before)
-    ids: set[str] = {event.id for event in one.before}
+    ids = {event.id for event in one.before}
     by_number: dict[int, str] = {}
     for line in one.lines:
         seq += 1
-        event_id = line.id or _free_id(seq, taken)
+        event_id = line.id or cases.free_id(seq, taken)
+        taken.add(event_id)
         if event_id in ids:
-            one.problems.append(line.problem(f"the id {event_id!r} is already used in this case"))
+            one.problems.append(line.problem(f"the id {quoted(event_id)} is already used in this case"))
             continue
+        one.line_of[event_id] = line
+        _read_event(writing, one, line, event_id, seq, Earlier(ids, by_number))
         ids.add(event_id)
         by_number[line.number] = event_id
-        one.line_of[event_id] = line
-        _read_event(writing, one, line, event_id, seq, by_number)
 
 
-def _read_event(
-    writing: Writing, one: CaseInput, line: JournalLine, event_id: str, seq: int, by_number: dict[int, str]
-) -> None:
+def _read_event(writing: Writing, one: CaseInput, line: JournalLine, event_id: str, seq: int, earlier: Earlier) -> None:
     try:
         data = checked_data(one.pathway, line.event, line.data)
         if line.event == "event:corrected":
-            data["event"] = _target(data["event"], by_number)
+            data["event"] = earlier.meant_by(data["event"])
         event = Event(event_id, seq, line.event, line.on, data, line.at or writing.now, line.by or writing.actor)
         _check_recorded(line, writing)
         cases.check_correction([*one.before, *one.events], event)
@@ -177,23 +197,6 @@ def _read_event(
 def _check_recorded(line: JournalLine, writing: Writing) -> None:
     if line.at is not None and line.at > writing.now:
         raise Refused(f"at: {line.at.isoformat()} is in the future")
-
-
-def _free_id(seq: int, taken: set[str]) -> str:
-    event_id = f"e{seq}"
-    while event_id in taken:
-        event_id += "x"
-    taken.add(event_id)
-    return event_id
-
-
-def _target(named: str | int, by_number: dict[int, str]) -> str:
-    """The event that a correction names: by its id, or by the line of the same file (``12`` or ``line 12``)."""
-    text = str(named).strip()
-    number = text.removeprefix("line").strip()
-    if text not in by_number.values() and number.isdigit() and int(number) in by_number:
-        return by_number[int(number)]
-    return text
 
 
 def _check_dates(writing: Writing, one: CaseInput) -> None:

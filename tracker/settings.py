@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tracker.errors import WrongSetting
+from workflows.limits import checked_email, iso_time
+
+_BASE_URL = re.compile(r"https?://[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=_database_url(env.get("TRACKER_DATABASE_URL", ""), home),
         mail_dir=Path(env.get("TRACKER_MAIL_DIR") or home / "mail").absolute(),
         secret_file=Path(env.get("TRACKER_SECRET_FILE") or home / "secret.key").absolute(),
-        mail_from=env.get("TRACKER_MAIL_FROM") or "tracker@localhost",
-        base_url=(env.get("TRACKER_BASE_URL") or "http://127.0.0.1:5000").rstrip("/"),
+        mail_from=_address(env.get("TRACKER_MAIL_FROM") or "tracker@localhost"),
+        base_url=_base_url(env.get("TRACKER_BASE_URL") or "http://127.0.0.1:5000"),
         now=_fixed_time(env.get("TRACKER_NOW", "")),
         rehearsal=env.get("TRACKER_REHEARSAL") == "1",
     )
@@ -51,11 +56,32 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 def _database_url(given: str, home: Path) -> str:
     if not given:
         return f"sqlite:///{home / 'tracker.db'}"
-    if given.startswith(("postgresql://", "postgres://")):
-        return "postgresql+psycopg://" + given.partition("://")[2]
-    if given.startswith("postgresql+psycopg://") or (given.startswith("sqlite:///") and len(given) > 10):
+    if given.startswith("sqlite:///") and len(given) > 10:
         return given
-    raise WrongSetting("TRACKER_DATABASE_URL must begin with postgresql:// or sqlite:///")
+    kind, _, place = given.partition("://")
+    if kind not in ("postgresql", "postgres", "postgresql+psycopg") or not _has_usable_port(place):
+        raise WrongSetting("TRACKER_DATABASE_URL must be like postgresql://user@host:5432/name or sqlite:///file")
+    return f"postgresql+psycopg://{place}"
+
+
+def _has_usable_port(place: str) -> bool:
+    try:
+        return urlsplit(f"//{place}").port != 0
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> str:
+    try:
+        return checked_email(text)
+    except ValueError as error:
+        raise WrongSetting(f"TRACKER_MAIL_FROM: {error}") from None
+
+
+def _base_url(text: str) -> str:
+    if _BASE_URL.fullmatch(text) is None:
+        raise WrongSetting("TRACKER_BASE_URL must be an address such as https://tracker.example.org")
+    return text.rstrip("/")
 
 
 def _fixed_time(text: str) -> datetime | None:
@@ -65,9 +91,6 @@ def _fixed_time(text: str) -> datetime | None:
 def parse_time(text: str, name: str) -> datetime:
     """An aware ISO time; raises :class:`WrongSetting` that names what gave it."""
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise WrongSetting(f"{name}: {text!r} is not a time such as 2026-03-31T09:00:00+00:00") from None
-    if time.tzinfo is None:
-        raise WrongSetting(f"{name}: {text!r} lacks its offset from UTC, such as +00:00")
-    return time
+        return iso_time(text)
+    except ValueError as error:
+        raise WrongSetting(f"{name}: {error}") from None

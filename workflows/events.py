@@ -7,23 +7,25 @@ plain JSON: dates are ISO texts, and are checked here once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from workflows.dates import in_words, listed
 from workflows.errors import Refused
+from workflows.limits import FIRST_DAY, LARGEST_NUMBER, checked_email, iso_day, quoted, refuse_unfit
 from workflows.parts import FactDefinition
 from workflows.pathway import Pathway
 from workflows.view import Value
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{0,60}$"
+_Day = Annotated[date, BeforeValidator(iso_day)]
+_Email = Annotated[str, AfterValidator(checked_email)]
 _NOT_VALUES = {"", "na", "n/a", "not documented", "not recorded"}
 
 
@@ -57,7 +59,7 @@ class PatientData(_Data):
 
     ref: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     name: str | None = Field(default=None, max_length=200)
-    birth_date: date | None = None
+    birth_date: _Day | None = None
     sex: str | None = Field(default=None, pattern="^(female|male|other|unknown)$")
     mrn: str | None = Field(default=None, max_length=64)
 
@@ -68,14 +70,14 @@ class CaseOpened(_Data):
     clinic: str = Field(min_length=1, max_length=120)
     timezone: str
     patient: PatientData
-    navigator: str | None = Field(default=None, pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)
+    navigator: _Email | None = None
     state: str | None = None
 
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, zone: str) -> str:
         if zone not in _zones():
-            raise ValueError(f"{zone!r} is not an IANA time zone such as Europe/London")
+            raise ValueError(f"{quoted(zone)} is not an IANA time zone such as Europe/London")
         return zone
 
 
@@ -100,7 +102,7 @@ class ActivityRescheduled(_Data):
     """The item of the activity that is due first (or of ``rule``) moves, alone."""
 
     activity: str = Field(pattern=_SLUG)
-    to: date
+    to: _Day
     reason: str = Field(min_length=1, max_length=2000)
     rule: str | None = None
 
@@ -109,7 +111,7 @@ class ActivityBooked(_Data):
     """An appointment, shown beside the due date. Booking ``procedure`` sets the day of a procedure."""
 
     activity: str = Field(pattern=_SLUG)
-    for_: date = Field(alias="for")
+    for_: _Day = Field(alias="for")
     rule: str | None = None
 
 
@@ -144,7 +146,7 @@ class WarningExplained(_Data):
 class CaseHandedOver(_Data):
     """Somebody else looks after the case from this day on."""
 
-    navigator: str = Field(pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)
+    navigator: _Email
     reason: str | None = Field(default=None, max_length=2000)
 
 
@@ -163,8 +165,8 @@ class StateChanged(_Data):
     trigger: str
     treatment: str | None = None
     intent: str | None = None
-    planned_on: date | None = None
-    review_on: date | None = None
+    planned_on: _Day | None = None
+    review_on: _Day | None = None
     reason: str | None = Field(default=None, max_length=2000)
     line: int | str | None = None
     concurrent: bool | None = None
@@ -197,11 +199,12 @@ def checked_data(pathway: Pathway, kind: str, data: Any) -> dict[str, Any]:
     """The event's data, checked and in one plain form; raises :class:`Refused` with every reason."""
     if not isinstance(data, dict):
         raise Refused("data must be an object")
+    refuse_unfit("data", data)
     if kind == "fact:recorded":
         return _checked_facts(pathway, data)
     model = _KINDS.get(kind)
     if model is None:
-        raise Refused(f"unknown event {kind!r}; known are {listed(KINDS, 'and')}")
+        raise _unknown("event", kind, KINDS)
     plain = _validated(model, data)
     if kind == "state:changed":
         return _checked_trigger(pathway, plain)
@@ -217,7 +220,7 @@ def _validated(model: type[_Data], data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_words(model: type[_Data], problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
+    where = ".".join(_shortened(str(part)) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = [field.alias or name for name, field in model.model_fields.items()]
         return f"{where} is not understood; known here are {listed(known, 'and')}"
@@ -226,17 +229,23 @@ def _in_words(model: type[_Data], problem: Any) -> str:
     return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
 
 
+def _unknown(what: str, name: str, known: Sequence[str]) -> Refused:
+    return Refused(f"unknown {what} {quoted(name)}; known are {listed(tuple(known), 'and')}")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 40 else f"{name[:40]}…"
+
+
 def _checked_trigger(pathway: Pathway, plain: dict[str, Any]) -> dict[str, Any]:
     trigger = pathway.trigger_named.get(plain["trigger"])
     if trigger is None:
-        raise Refused(f"unknown trigger {plain['trigger']!r}; known are {listed(sorted(pathway.trigger_named), 'and')}")
+        raise _unknown("trigger", plain["trigger"], sorted(pathway.trigger_named))
     if plain.get("treatment") and plain["treatment"] not in pathway.treatment_named:
-        raise Refused(
-            f"unknown treatment {plain['treatment']!r}; known are {listed(sorted(pathway.treatment_named), 'and')}"
-        )
+        raise _unknown("treatment", plain["treatment"], sorted(pathway.treatment_named))
     intents = [choice.value for choice in pathway.intents]
     if plain.get("intent") and plain["intent"] not in intents:
-        raise Refused(f"unknown intent {plain['intent']!r}; known are {listed(intents)}")
+        raise _unknown("intent", plain["intent"], intents)
     facts = {name: value for name, value in plain.items() if name not in StateChanged.model_fields}
     return plain | (_checked_facts(pathway, facts) if facts else {})
 
@@ -253,16 +262,16 @@ def facts_in(event: Event) -> dict[str, Any]:
 def _check_names(pathway: Pathway, kind: str, plain: dict[str, Any]) -> None:
     for field in ("rule", "completes"):
         if field in plain and plain[field] not in pathway.rule_named:
-            raise Refused(f"unknown follow-up rule {plain[field]!r}")
+            raise Refused(f"unknown follow-up rule {quoted(plain[field])}")
     if kind == "warning:explained" and plain["warning"] not in pathway.warning_named:
-        raise Refused(f"unknown warning {plain['warning']!r}")
+        raise Refused(f"unknown warning {quoted(plain['warning'])}")
     if kind == "case:opened" and "state" in plain:
         _check_entry(pathway, plain["state"])
 
 
 def _check_entry(pathway: Pathway, state: str) -> None:
     if state not in pathway.state_named:
-        raise Refused(f"unknown state {state!r}")
+        raise Refused(f"unknown state {quoted(state)}")
     if not pathway.state_named[state].entry:
         entries = [s.name for s in pathway.states if s.entry]
         raise Refused(f"a case cannot enter the register at {state}; it can at {listed(entries)}")
@@ -287,8 +296,7 @@ def checked_fact(pathway: Pathway, name: str, value: Any) -> Any:
     """One value in plain JSON form; ``None`` says that the fact is unknown from then on."""
     fact = pathway.fact_named.get(name)
     if fact is None:
-        known = sorted(f.name for f in pathway.facts if f.derived is None)
-        raise Refused(f"unknown fact {name!r}; known are {listed(known, 'and')}")
+        raise _unknown("fact", name, sorted(f.name for f in pathway.facts if f.derived is None))
     if fact.derived is not None:
         raise Refused(f"{name} is derived from other facts and cannot be recorded")
     return None if value is None else _CHECKS[fact.type](fact, value)
@@ -297,39 +305,40 @@ def checked_fact(pathway: Pathway, name: str, value: Any) -> Any:
 def _choice(fact: FactDefinition, value: Any) -> str:
     allowed = [choice.value for choice in fact.choices]
     if value not in allowed:
-        raise Refused(f"{fact.name}: {value!r} is not one of {listed(allowed)}")
+        raise Refused(f"{fact.name}: {quoted(value)} is not one of {listed(allowed)}")
     return str(value)
 
 
 def _number(fact: FactDefinition, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise Refused(f"{fact.name}: {value!r} is not a number")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"{fact.name}: {quoted(value)} is not a number")
     too_low = (fact.minimum is not None and value < fact.minimum) or (fact.above is not None and value <= fact.above)
-    if too_low or (fact.maximum is not None and value > fact.maximum):
-        raise Refused(f"{fact.name}: {value:g} is out of range")
+    too_high = (fact.maximum is not None and value > fact.maximum) or not abs(value) <= LARGEST_NUMBER
+    if too_low or too_high:
+        raise Refused(f"{fact.name}: {quoted(value)} is out of range")
     return value
 
 
 def _text(fact: FactDefinition, value: Any) -> str:
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if text.lower() in _NOT_VALUES or len(text) > 2000:
-        raise Refused(f"{fact.name}: {value!r} is not a value; leave out what is not known")
+        raise Refused(f"{fact.name}: {quoted(value)} is not a value; leave out what is not known")
     if fact.pattern and re.fullmatch(fact.pattern, text) is None:
-        raise Refused(f"{fact.name}: {text!r} is not written as expected{f' ({fact.help})' if fact.help else ''}")
+        raise Refused(f"{fact.name}: {quoted(text)} is not written as expected{f' ({fact.help})' if fact.help else ''}")
     return text
 
 
 def _boolean(fact: FactDefinition, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Refused(f"{fact.name}: {value!r} is not true or false")
+        raise Refused(f"{fact.name}: {quoted(value)} is not true or false")
     return value
 
 
 def _date(fact: FactDefinition, value: Any) -> str:
     try:
-        return date.fromisoformat(value).isoformat()
-    except (TypeError, ValueError):
-        raise Refused(f"{fact.name}: {value!r} is not a date such as 2026-03-31") from None
+        return iso_day(value).isoformat()
+    except ValueError as error:
+        raise Refused(f"{fact.name}: {error}") from None
 
 
 _CHECKS = {"choice": _choice, "number": _number, "text": _text, "boolean": _boolean, "date": _date}
@@ -352,7 +361,9 @@ def effective(events: Iterable[Event]) -> list[Event]:
 
 
 def refuse_dates(on: date, today: date, opened_on: date | None, birth_date: date | None) -> None:
-    """Refuse a date in the future, before birth, or before the case opened."""
+    """Refuse a date in the future, before birth, before the case opened, or before anything can be reckoned with."""
+    if on < FIRST_DAY:
+        raise Refused(f"{in_words(on)} is before {FIRST_DAY.year}")
     if on > today:
         raise Refused(f"{in_words(on)} is in the future (today is {in_words(today)})")
     if birth_date is not None and on < birth_date:

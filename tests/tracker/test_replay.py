@@ -127,6 +127,44 @@ def test_a_correction_points_by_id_or_by_line(place: Installation, target: str) 
         assert cases.find(session, "N-1").state == "workup.referred"
 
 
+@pytest.mark.parametrize("target", ["\u00b2", "line \u00b2", "1" * 5000, "line", "", "0", "-1", "4", "line 4"])
+def test_a_correction_that_points_at_nothing_is_refused_in_words(place: Installation, target: str) -> None:
+    data = json.dumps({"event": target, "reason": "mistaken"})
+    note = '{"case":"N-1","on":"2026-01-06","event":"note:added","data":{"text":"x"}}'
+    line = f'{{"case":"N-1","on":"2026-01-06","event":"event:corrected","data":{data}}}'
+    found = refused(place, "\n".join([OPEN, note, line, note]))
+    assert [number for number, _ in found] == [3]
+    assert "has no event" in found[0][1]
+    assert len(found[0][1]) < 200
+
+
+def test_an_id_on_record_means_that_event_and_not_a_line_of_the_file(place: Installation) -> None:
+    first = '{"case":"N-1","on":"2026-02-01","event":"state:changed","data":{"trigger":"record_death"},"id":"1"}'
+    place.replay(journal(f"{OPEN}\n{first}"))
+    note = '{"case":"N-1","on":"2026-01-06","event":"note:added","data":{"text":"x"}}'
+    undo = '{"case":"N-1","on":"2026-02-02","event":"event:corrected","data":{"event":"1","reason":"mistaken"}}'
+    place.replay(journal(f"{note}\n{undo}"))
+    with place.database.reading() as session:
+        assert cases.find(session, "N-1").state == "workup.referred"
+
+
+def test_the_opening_may_stand_behind_a_later_event_in_the_file(place: Installation) -> None:
+    note = '{"case":"N-1","on":"2026-01-06","event":"note:added","data":{"text":"x"}}'
+    place.replay(journal(f"{note}\n{OPEN}"))
+    with place.writing() as writing:
+        cases.record(writing, ref="N-1", kind="note:added", on=place.now.date(), data={"text": "y"})
+    with place.database.reading() as session:
+        assert cases.find(session, "N-1").opened_on == date(2026, 1, 5)
+        assert verify(session, now=place.now, chain_key=place.secret.derive("event chain")).findings == []
+
+
+def test_ids_of_a_journal_never_stand_in_the_way_of_what_is_recorded_later(place: Installation) -> None:
+    place.replay(journal(OPEN.replace('"data"', '"id":"e2","data"')))
+    with place.writing() as writing:
+        done = cases.record(writing, ref="N-1", kind="note:added", on=place.now.date(), data={"text": "x"})
+    assert done.event.id != "e2"
+
+
 def test_a_warning_never_refuses_history_and_stays_on_the_case_as_unexplained(place: Installation) -> None:
     lines = lanreotide()
     del lines[1].data["mdt_reviewed_on"]
@@ -166,11 +204,21 @@ def test_recorded_at_is_kept_and_may_not_lie_in_the_future(place: Installation) 
         (b"[1]", "not a JSON object"),
         (b"[" * 100_000, "not a JSON object"),
         (b'{"case":"N-1","on":"2026-02-30","event":"x","data":{}}', "is not a date"),
-        (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"x":1}', "x is not understood"),
+        (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"x":1}', "'x' is not understood"),
         (b'{"case":"N-1","on":"2026-02-03","event":"x"}', "data is missing"),
         (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"at":"2026-02-03T01:00"}', "offset"),
         (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{"a":NaN}}', "not a JSON object"),
         (b"\xff\xfe", "not UTF-8"),
+        (b'{"case":"N-1","on":"9999-12-31","event":"x","data":{}}', "does not lie between 1900 and 2199"),
+        (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"at":"0001-01-01T00:00:00+14:00"}', "does not lie"),
+        (b'{"case":"N-1","on":' + b"[" * 900 + b"]" * 900 + b"}", "a list is not a date"),
+        (b'{"case":"\\u0000","on":"2026-02-03","event":"x","data":{}}', "case is missing or not a short text"),
+        (b'{"case":"N-1","on":"2026-02-03","event":"\\ud800","data":{}}', "event is missing or not a short text"),
+        (
+            b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"id":"a\\u0000"}',
+            "id is missing or not a short text",
+        ),
+        (b'{"case":"N-1","on":"2026-02-03","event":"x","data":{},"by":"\\udfff"}', "by is missing or not a short text"),
     ],
 )
 def test_a_file_that_is_not_a_journal_is_refused_by_line(tmp_path: Path, raw: bytes, reason: str) -> None:

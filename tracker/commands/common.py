@@ -19,6 +19,7 @@ from tracker.errors import WrongSetting
 from tracker.secret import Secret
 from tracker.settings import Settings, from_environment, parse_time
 from tracker.writing import Writing, writing
+from workflows.limits import iso_day
 
 
 @dataclass
@@ -95,9 +96,9 @@ class Day(click.ParamType[date]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a date such as 2026-03-31", param, ctx)
+            return value if isinstance(value, date) else iso_day(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Moment(click.ParamType[datetime]):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tracker.errors import InputRefused, LineProblem, WrongSetting
+from workflows.limits import is_fit, iso_day, iso_time, quoted
 
 _KEYS = {"case", "on", "event", "data", "id", "at", "by"}
 
@@ -70,14 +71,13 @@ def parse(raw: str, file: str, number: int) -> JournalLine:
         raise ValueError("this is not a JSON object on one line")
     unknown = sorted(line.keys() - _KEYS)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not understood; known are {', '.join(sorted(_KEYS))}")
-    for name in ("case", "event"):
-        if not isinstance(line.get(name), str) or not line[name]:
-            raise ValueError(f"{name} is missing or not text")
+        raise ValueError(
+            f"{', '.join(map(quoted, unknown[:3]))} is not understood; known are {', '.join(sorted(_KEYS))}"
+        )
     return JournalLine(
-        case=line["case"],
+        case=_short_text(line, "case"),
         on=_date(line.get("on")),
-        event=line["event"],
+        event=_short_text(line, "event"),
         data=_object(line.get("data")),
         id=_text(line, "id"),
         at=_time(line.get("at")),
@@ -124,25 +124,27 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _date(value: Any) -> date:
     try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"on: {value!r} is not a date such as 2026-03-31") from None
+        return iso_day(value)
+    except ValueError as error:
+        raise ValueError(f"on: {error}") from None
 
 
 def _time(value: Any) -> datetime | None:
     if value is None:
         return None
     try:
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"at: {value!r} is not a time such as 2026-03-31T09:00:00+00:00") from None
-    if time.tzinfo is None:
-        raise ValueError(f"at: {value!r} lacks its offset from UTC, such as +00:00")
-    return time
+        return iso_time(value)
+    except ValueError as error:
+        raise ValueError(f"at: {error}") from None
 
 
 def _text(line: dict[str, Any], name: str) -> str | None:
     value = line.get(name)
-    if value is not None and (not isinstance(value, str) or not value or len(value) > 120):
-        raise ValueError(f"{name} is not a short text")
+    return None if value is None else _short_text(line, name)
+
+
+def _short_text(line: dict[str, Any], name: str) -> str:
+    value = line.get(name)
+    if not isinstance(value, str) or not value or len(value) > 120 or not is_fit(value):
+        raise ValueError(f"{name} is missing or not a short text")
     return value
