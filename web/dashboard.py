@@ -81,7 +81,7 @@ class Want:
     cases: list[CaseRow]
 
 
-@pages.get("/go/<int:case_id>")
+@pages.get("/go/<int(max=2147483647):case_id>")  # no row has a larger number
 def go(case_id: int) -> Response:
     """Where a mail's link leads: it carries a row's number, because a reference may say who is meant."""
     with desk().database.reading() as session:
