@@ -15,7 +15,7 @@ from tracker import chain, follow_ups, pathways
 from tracker.clock import local_date
 from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
 from tracker.models import Case, CaseEvent, Clinic, Patient, Person
-from tracker.projection import case_values
+from tracker.projection import case_values, patient_values
 from tracker.writing import Writing
 from workflows.errors import Refused
 from workflows.events import Event, checked_data, refuse_dates
@@ -261,8 +261,7 @@ def _event_row(writing: Writing, case: Case, event: Event) -> dict[str, Any]:
 def _patient(session: Session, data: dict[str, Any]) -> int:
     if session.exec(select(Patient.id).where(Patient.ref == data["ref"])).first() is not None:
         raise ChangeRefused(f"there already is a patient {data['ref']!r}")
-    birth = data.get("birth_date")
-    row = Patient(**data | {"birth_date": date.fromisoformat(birth) if birth else None})
+    row = Patient(**patient_values(data))
     session.add(row)
     session.flush()
     return _id(row.id)

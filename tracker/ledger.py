@@ -12,8 +12,8 @@ from sqlmodel import Session, col, select
 
 from tracker import cases, chain, pathways
 from tracker.clock import local_date
-from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Heartbeat, Reminder
-from tracker.projection import case_values, follow_up_values, reminder_values
+from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Heartbeat, ImportRun, Patient, Person, Reminder
+from tracker.projection import case_values, follow_up_values, patient_values, reminder_values
 from workflows.errors import Refused
 from workflows.history import as_of
 from workflows.planning import Plan, plan
@@ -56,15 +56,40 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """When the sweep last passed over what is on record, and what day it is in the clinic's ``zone``."""
+
+    zone: str
+    now: datetime
+    at: datetime | None
+
+    @property
+    def today(self) -> date:
+        return local_date(self.now, self.zone)
+
+    def passed_over(self, remind_on: date, planned_at: datetime) -> bool:
+        """Whether a reminder of a plan made then was there to be raised, on an earlier day than today."""
+        if self.at is None or planned_at >= self.at:
+            return False
+        return remind_on <= local_date(self.at, self.zone) < self.today
+
+
+def _last_sweep(session: Session) -> datetime | None:
+    """When the last tick was; None where there was none, or where cases came in from a file since."""
+    beat = session.get(Heartbeat, "tick")
+    if beat is None or session.exec(select(ImportRun.id).where(ImportRun.at >= beat.at).limit(1)).first() is not None:
+        return None
+    return beat.at
+
+
 def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     """Check every case, event, follow-up and reminder against the events."""
     verdict = Verdict()
-    beat = session.get(Heartbeat, "tick")
+    swept_at = _last_sweep(session)
     zones = {clinic.id: clinic.timezone for clinic in session.exec(select(Clinic))}
     for case in session.exec(select(Case).order_by(col(Case.id))).all():
-        zone = zones[case.clinic_id]
-        swept = local_date(beat.at, zone) if beat else None
-        _verify_case(session, verdict, case, chain_key, local_date(now, zone), swept)
+        _verify_case(session, verdict, case, chain_key, Swept(zones[case.clinic_id], now, swept_at))
     orphans = session.exec(select(func.count()).select_from(CaseEvent).where(~_has_case())).one()
     if orphans:
         verdict.broken.append(f"{orphans} event rows belong to no case")
@@ -75,7 +100,7 @@ def _has_case() -> Any:
     return select(Case.id).where(col(Case.id) == col(CaseEvent.case_id)).exists()
 
 
-def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, today: date, swept: date | None) -> None:
+def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, swept: Swept) -> None:
     verdict.cases += 1
     rows = list(session.exec(select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(col(CaseEvent.seq))))
     verdict.events += len(rows)
@@ -90,7 +115,7 @@ def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, tod
         verdict.wrong.append(f"case {case.ref}: its events no longer fold: {refusal}")
         return
     _verify_rows(session, verdict, case, planned)
-    _verify_reminders(session, verdict, case, planned, today, swept)
+    _verify_reminders(session, verdict, case, planned, swept, max(row.recorded_at for row in rows))
 
 
 def _broken_links(case: Case, rows: list[CaseEvent], key: bytes) -> Iterator[str]:
@@ -111,11 +136,26 @@ def _broken_links(case: Case, rows: list[CaseEvent], key: bytes) -> Iterator[str
         yield f"patient_case row {case.id} (case {case.ref}): {len(rows)} of {case.version} events are there"
 
 
-def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) -> None:
-    verdict.checked += 1
+def _not_as_told(session: Session, case: Case, planned: Plan) -> Iterator[str]:
+    where = f"patient_case row {case.id} (case {case.ref})"
     for name, value in case_values(planned).items():
         if getattr(case, name) != value:
-            verdict.wrong.append(f"patient_case row {case.id} (case {case.ref}): {name} is not what its events say")
+            yield f"{where}: {name} is not what its events say"
+    opened = planned.history.opened
+    navigator = session.get_one(Person, case.navigator_id).email if case.navigator_id else None
+    if navigator != planned.history.navigator:
+        yield f"{where}: its navigator is not what its events say"
+    if session.get_one(Clinic, case.clinic_id).name != opened["clinic"]:
+        yield f"{where}: its clinic is not what its events say"
+    patient = session.get_one(Patient, case.patient_id)
+    for name, value in patient_values(opened["patient"]).items():
+        if getattr(patient, name) != value:
+            yield f"patient row {patient.id} (case {case.ref}): {name} is not what its events say"
+
+
+def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) -> None:
+    verdict.checked += 2
+    verdict.wrong.extend(_not_as_told(session, case, planned))
     stored = {row.key: row for row in session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))}
     place = {"clinic_id": case.clinic_id, "navigator_id": case.navigator_id}
     for key in sorted(stored.keys() | planned.follow_ups.keys()):
@@ -132,7 +172,7 @@ def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) 
 
 
 def _verify_reminders(
-    session: Session, verdict: Verdict, case: Case, planned: Plan, today: date, swept: date | None
+    session: Session, verdict: Verdict, case: Case, planned: Plan, swept: Swept, planned_at: datetime
 ) -> None:
     stored = list(session.exec(select(Reminder).where(Reminder.case_id == case.id)))
     keys = [(row.follow_up_key, row.due_on, row.step) for row in stored]
@@ -146,25 +186,21 @@ def _verify_reminders(
     for key in sorted(expected.keys() - set(keys)):
         verdict.missing.append(f"case {case.ref}: reminder {key[2]} of {key[0]} is not in the ledger")
     for row in stored:
-        _weigh(verdict, case, row, expected, today, swept)
+        verdict.raised += row.status == "raised"
+        verdict.withheld += row.status == "withheld"
+        verdict.expected += row.remind_on <= swept.today or row.status != "pending"
+        _weigh(verdict, case, row, expected.get((row.follow_up_key, row.due_on, row.step)), swept, planned_at)
 
 
 def _weigh(
-    verdict: Verdict,
-    case: Case,
-    row: Reminder,
-    expected: dict[tuple[str, date, str], date],
-    today: date,
-    swept: date | None,
+    verdict: Verdict, case: Case, row: Reminder, planned_on: date | None, swept: Swept, planned_at: datetime
 ) -> None:
     where = f"reminder row {row.id} (case {case.ref}, {row.step} of {row.follow_up_key})"
-    verdict.raised += row.status == "raised"
-    verdict.withheld += row.status == "withheld"
-    verdict.expected += row.remind_on <= today or row.status != "pending"
-    planned_on = expected.get((row.follow_up_key, row.due_on, row.step))
+    if row.status == "withheld" and planned_on is not None:
+        verdict.missing.append(f"{where}: it is withheld, and its follow-up is open")
     if row.status != "pending":
         return
     if planned_on != row.remind_on:
         verdict.wrong.append(f"{where}: it waits for {row.remind_on}, the plan says {planned_on}")
-    elif swept is not None and row.remind_on <= swept < today:
+    elif swept.passed_over(row.remind_on, planned_at):
         verdict.missing.append(f"{where}: it was due on {row.remind_on} and has not been raised")

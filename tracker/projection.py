@@ -30,6 +30,18 @@ def case_values(plan: Plan) -> dict[str, Any]:
     }
 
 
+def patient_values(opened: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a patient row, from the ``patient`` of the case's opening."""
+    birth = opened.get("birth_date")
+    return {
+        "ref": opened["ref"],
+        "name": opened.get("name"),
+        "birth_date": date.fromisoformat(birth) if birth else None,
+        "sex": opened.get("sex"),
+        "mrn": opened.get("mrn"),
+    }
+
+
 def follow_up_values(item: FollowUp) -> dict[str, Any]:
     """The columns of a follow-up row that the plan decides."""
     return {

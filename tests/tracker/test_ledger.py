@@ -1,10 +1,13 @@
 """verify folds every event again; a changed byte anywhere is found and its row is named."""
 
+from datetime import date, timedelta
+
 import pytest
 from sqlalchemy import text
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
+from tracker import cases
 from tracker.ledger import Verdict, verify
 
 
@@ -63,7 +66,13 @@ def test_one_changed_byte_in_an_event_row_is_named(kept: Installation, change: s
         ("UPDATE patient_case SET version = 9 WHERE id = 1", "of 9 events are there"),
         ("UPDATE follow_up SET due_on = '2027-01-01' WHERE id = 2", "follow_up row 2"),
         ("DELETE FROM follow_up WHERE id = 2", "has no row"),
+        ("UPDATE patient SET name = 'Somebody Else' WHERE id = 1", "patient row 1 (case N-001): name is not what"),
+        ("UPDATE patient SET birth_date = '1961-03-01' WHERE id = 2", "patient row 2 (case N-002): birth_date is not"),
+        ("UPDATE person SET email = 'eve@example.org' WHERE id = 1", "its navigator is not what its events say"),
+        ("UPDATE patient_case SET navigator_id = NULL WHERE id = 1", "its navigator is not what its events say"),
+        ("UPDATE clinic SET name = 'South' WHERE id = 1", "its clinic is not what its events say"),
         ("DELETE FROM reminder WHERE id = 1", "is not in the ledger"),
+        ("UPDATE reminder SET status = 'withheld', raised_at = NULL WHERE id = 1", "its follow-up is open"),
         (
             "UPDATE reminder SET remind_on = '2040-01-01', status = 'pending', raised_at = NULL WHERE id = 1",
             "waits for",
@@ -75,10 +84,28 @@ def test_any_row_that_is_not_as_its_events_say_is_named(kept: Installation, stat
     assert any(named in finding for finding in verdict(kept).findings)
 
 
-def test_a_reminder_that_the_sweep_left_out_is_missing(kept: Installation) -> None:
-    tamper(kept, "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL WHERE id = 1")
-    found = verdict(kept)
-    assert found.missing == []  # it may still be raised today
-    tamper(kept, "UPDATE heartbeat SET at = '2026-11-19 09:00:00'")
-    tamper(kept, "UPDATE reminder SET remind_on = remind_on WHERE id = 1")
-    assert any("has not been raised" in finding for finding in verdict(kept).findings)
+LEFT_OUT = "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL WHERE id = 1"
+
+
+def test_a_reminder_that_the_sweep_left_out_is_missing(place: Installation) -> None:
+    place.replay(lanreotide(), now=place.now - timedelta(minutes=1))
+    place.tick()
+    tamper(place, LEFT_OUT)
+    assert verdict(place).missing == []  # it may still be raised today
+    place.now += timedelta(days=1)
+    assert any("has not been raised" in finding for finding in verdict(place).findings)
+
+
+def test_what_came_in_after_the_last_sweep_was_not_left_out_by_it(place: Installation) -> None:
+    place.replay(lanreotide("N-001"), now=place.now - timedelta(hours=1))
+    place.tick()
+    place.replay(lanreotide("N-002"), now=place.now + timedelta(hours=1))
+    place.now += timedelta(days=1)
+    assert verdict(place).findings == []
+    place.tick()
+    tamper(place, LEFT_OUT)
+    with place.writing(place.now + timedelta(hours=1)) as writing:
+        back = {"activity": "ct", "reason": "fever"}
+        cases.record(writing, ref="N-002", kind="test:requested", on=date(2026, 9, 1), data=back)
+    place.now += timedelta(days=1)
+    assert ["N-001" in finding for finding in verdict(place).findings] == [True]
