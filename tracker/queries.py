@@ -76,7 +76,7 @@ def due(session: Session, *, now: datetime, on: date | None = None, scope: Scope
 
     A date in the past shows the world as it was true then: the histories are folded up to it.
     """
-    _require_known(session, scope)
+    require_known(session, scope)
     today = local_dates(session, now)
     if on is not None and any(on < day for day in today.values()):
         found = _due_in_the_past(session, on, scope)
@@ -101,7 +101,8 @@ def forecast(
     return sorted(found, key=lambda item: (item.due_on, item.place.ref, item.rule))
 
 
-def _require_known(session: Session, scope: Scope) -> None:
+def require_known(session: Session, scope: Scope) -> None:
+    """Refuse a scope that names a case or a clinic that there is not."""
     if scope.case is not None:
         cases.find(session, scope.case)
     if (

@@ -109,6 +109,13 @@ def test_case_show_and_list_give_the_contract_documents(filled: Shell) -> None:
     }
 
 
+def test_case_show_reads_from_the_navigator_to_what_can_happen_next(filled: Shell) -> None:
+    shown = filled("case", "show", "N-001").stdout
+    parts = ["Navigator: ana@example.org", "Lines of therapy\n  1. Lanreotide, started", "\nOpen\n", "\nPossible\n"]
+    places = [shown.index(part) for part in parts]
+    assert places == sorted(places)
+
+
 def test_known_shows_the_record_as_it_was_known(filled: Shell) -> None:
     gone = filled("case", "show", "N-001", "--known", "2026-11-20T00:00:00+00:00", code=1)
     assert "was not open then" in gone.stderr
@@ -165,6 +172,7 @@ def test_what_a_user_can_cause_ends_in_words(tracker: Shell, words: tuple[str, .
     [
         (("case", "show", "X"), "no case 'X'"),
         (("due", "--clinic", "X"), "no clinic 'X'"),
+        (("case", "list", "--clinic", "X"), "no clinic 'X'"),
         (("demo",), "there are cases"),
     ],
 )

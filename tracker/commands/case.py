@@ -11,7 +11,7 @@ from tracker import casebook
 from tracker.casebook import CaseFile, CaseSummary
 from tracker.commands.common import Day, Moment, desk, json_option, print_json, print_table
 from tracker.places import Scope
-from tracker.queries import status_on
+from tracker.queries import require_known, status_on
 from workflows.dates import in_words
 from workflows.events import Event
 from workflows.history import CaseHistory
@@ -32,7 +32,9 @@ def case() -> None:
 def list_(on: date | None, clinic: str | None, as_json: bool) -> None:
     """Every case with its state."""
     with desk() as d, d.database.reading() as session:
-        found = casebook.case_list(session, on=on, scope=Scope(clinic=clinic))
+        scope = Scope(clinic=clinic)
+        require_known(session, scope)
+        found = casebook.case_list(session, on=on, scope=scope)
     if as_json:
         print_json({"cases": [summary.as_json() for summary in found]})
         return
@@ -175,15 +177,29 @@ def _event(event: Event) -> dict[str, Any]:
 def _print(file: CaseFile, document: dict[str, Any]) -> None:
     history = file.plan.history
     title = history.pathway.state_named[history.state].title
-    click.echo(f"{file.row.ref}  {file.clinic.name}  {history.state} ({title}) since {in_words(history.since)}\n")
+    click.echo(f"{file.row.ref}  {file.clinic.name}  {history.state} ({title}) since {in_words(history.since)}")
+    click.echo(f"Navigator: {file.navigator or 'nobody'}\n")
     for name, value in history.known_facts().items():
         click.echo(f"  {history.pathway.fact_label(name)}: {history.pathway.value_label(name, value)}")
     for warning in document["warnings"]:
         click.echo(f"\n! {warning['text']} ({warning['found']}) [{', '.join(warning['source'])}]")
+    click.echo("\nLines of therapy")
+    for line in history.lines:
+        click.echo(f"  {line.number}. {_line_in_words(history, line)}")
+    if not history.lines:
+        click.echo("  none")
     click.echo("\nOpen")
+    if not file.plan.open_items:
+        click.echo("  nothing" if history.is_open else "  nothing: the case is closed")
     for item in file.plan.open_items:
         click.echo(f"  {in_words(item.window.due_on)}  {item.why.sentence()}")
-    click.echo("\nPossible")
+    click.echo("\nPossible" if document["choices"] else "\nPossible\n  nothing")
     for choice in document["choices"]:
         missing = f"  needs: {', '.join(choice['missing'])}" if choice["missing"] else ""
         click.echo(f"  {choice['trigger']} -> {choice['to']}{missing}")
+
+
+def _line_in_words(history: CaseHistory, line: Line) -> str:
+    label = history.pathway.treatment_named[line.treatment].label
+    ended = f", ended {in_words(line.ended_on)}: {line.end_reason}" if line.ended_on else ""
+    return f"{label}, started {in_words(line.started_on)}{ended}{', on hold' if line.on_hold else ''}"

@@ -89,6 +89,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def count(number: int, one: str, many: str = "") -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 class Day(click.ParamType[date]):
     """A date on the command line."""
 

@@ -11,7 +11,7 @@ import click
 
 from tracker import replay as bulk
 from tracker.clock import known_zone, local_date
-from tracker.commands.common import Day, Desk, desk, json_option, print_json
+from tracker.commands.common import Day, Desk, count, desk, json_option, print_json
 from tracker.errors import InputRefused, LineProblem
 from tracker.interchange import journal
 from tracker.writing import Writing
@@ -107,7 +107,7 @@ def _refuse(refusal: InputRefused, as_json: bool) -> None:
         print_json(_document(report, refusal.problems))
     for problem in refusal.problems:
         click.echo(f"tracker: {problem}", err=True)
-    click.echo(f"tracker: {len(refusal.problems)} problems; nothing was applied", err=True)
+    click.echo(f"tracker: {count(len(refusal.problems), 'problem')}; nothing was applied", err=True)
     raise click.exceptions.Exit(1)
 
 
@@ -121,8 +121,9 @@ def _print(report: bulk.Report, dry_run: bool, as_json: bool) -> None:
         click.echo(f"not used: {', '.join(report.ignored_columns)}", err=True)
     would = "would be " if dry_run else ""
     click.echo(
-        f"{report.rows} rows: {report.created} cases {would}created, {report.changed} {would}changed, "
-        f"{report.unchanged} unchanged; {report.events} events; {len(report.warnings)} warnings."
+        f"{count(report.rows, 'row')}: {count(report.created, 'case')} {would}created, "
+        f"{report.changed} {would}changed, {report.unchanged} unchanged; {count(report.events, 'event')}; "
+        f"{count(len(report.warnings), 'warning')} about the input."
     )
 
 

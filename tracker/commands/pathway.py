@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from tracker import pathways
-from tracker.commands.common import desk, json_option, print_json, print_table
+from tracker.commands.common import count, desk, json_option, print_json, print_table
 from tracker.errors import WrongSetting
 from workflows import lint
+from workflows.parts import FollowUpRule
 from workflows.pathway import Pathway, load
 
 _folder = click.option(
@@ -60,10 +61,22 @@ def show(folder: Path | None, as_json: bool) -> None:
         return
     click.echo(f"{chosen.title}, version {chosen.version}, {chosen.digest[:12]}\n{chosen.disclaimer}\n")
     for rule in chosen.follow_ups:
-        every = rule.every or rule.first or "once"
         click.echo(
-            f"{rule.id}: {rule.activity}, {every}, -{rule.before}/+{rule.after} days [{', '.join(rule.sources)}]"
+            f"{rule.id}: {rule.activity}, {_often(rule)}, -{rule.before}/+{rule.after} days [{', '.join(rule.sources)}]"
         )
+
+
+def _often(rule: FollowUpRule) -> str:
+    if rule.variants:
+        return " or ".join(str(variant.every) for variant in rule.variants)
+    if rule.every is not None:
+        return "every cycle" if rule.every == "cycle" else f"every {rule.every}"
+    once = "once for each dose" if rule.follows else "once"
+    if rule.offset_days:
+        return f"{once}, {count(-rule.offset_days, 'day')} before"
+    if rule.first is None:
+        return once
+    return f"{once}, after {rule.first}" if rule.first.count else f"{once}, at once"
 
 
 @pathway.command()
@@ -77,7 +90,7 @@ def check(folder: Path | None, as_json: bool) -> None:
     else:
         for finding in findings:
             click.echo(f"{finding.where}: {finding.message} ({finding.code})")
-        click.echo(f"{len(findings)} findings.")
+        click.echo(f"{count(len(findings), 'finding')}.")
     if findings:
         raise click.exceptions.Exit(1)
 

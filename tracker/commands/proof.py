@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tracker import ledger
-from tracker.commands.common import desk, json_option, print_json
+from tracker.commands.common import count, desk, json_option, print_json
 
 
 @click.command()
@@ -20,9 +20,9 @@ def verify(as_json: bool) -> None:
         for finding in verdict.findings:
             click.echo(finding)
         click.echo(
-            f"{verdict.cases} cases, {verdict.events} events, {verdict.checked} rows: "
-            f"{len(verdict.findings)} findings. Reminders: {verdict.expected} expected, {verdict.raised} raised, "
-            f"{verdict.withheld} withheld, {len(verdict.missing)} missing, {len(verdict.duplicate)} duplicate."
+            f"{count(verdict.cases, 'case')}, {count(verdict.events, 'event')}, {count(verdict.checked, 'row')}: "
+            f"{count(len(verdict.findings), 'finding')}. Reminders: {verdict.expected} expected, "
+            f"{verdict.raised} raised, {verdict.withheld} withheld, {len(verdict.missing)} missing, {len(verdict.duplicate)} duplicate."
         )
     if verdict.findings:
         raise click.exceptions.Exit(1)

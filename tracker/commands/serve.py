@@ -11,7 +11,7 @@ from sqlmodel import select
 
 from tracker import clock
 from tracker import tick as ticking
-from tracker.commands.common import Desk, Moment, desk, json_option, print_json, refuse_fixed_time
+from tracker.commands.common import Desk, Moment, count, desk, json_option, print_json, refuse_fixed_time
 from tracker.commands.due import print_items
 from tracker.commands.setup import fill
 from tracker.errors import WrongSetting
@@ -72,7 +72,9 @@ def tick(now: datetime | None, as_json: bool) -> None:
     if as_json:
         print_json(report.as_json())
     else:
-        click.echo(f"{report.raised} reminders raised, {report.digests} digests written, {report.sent} sent.")
+        click.echo(
+            f"{count(report.raised, 'reminder')} raised, {count(report.digests, 'digest')} written, {report.sent} sent."
+        )
 
 
 def _is_empty(d: Desk) -> bool:
