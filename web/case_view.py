@@ -92,11 +92,12 @@ class PastItem:
     title: str
     due_on: date
     ended_on: date | None
-    status: str
-    reason: str
+    how: str
 
 
 _ENDINGS = {"done": "Done", "waived": "Waived", "superseded": "No longer needed", "cancelled": "Cancelled"}
+_OVER = "no longer: "
+"""Before the condition of a rule that has stopped holding, in the reason for which its item ended."""
 
 
 def past_items(file: CaseFile) -> list[PastItem]:
@@ -107,10 +108,18 @@ def past_items(file: CaseFile) -> list[PastItem]:
     return [
         PastItem(
             presenters.activity_label(pathway, item.activity), item.why.title, item.window.due_on, item.ended_on,
-            _ENDINGS.get(item.status, item.status), presenters.sentence(item.end_reason),
+            how_it_ended(item.status, item.end_reason),
         )
         for item in ended
     ]  # fmt: skip
+
+
+def how_it_ended(status: str, reason: str) -> str:
+    """``Done``, ``Waived: patient abroad``, ``No longer needed; this is over: a line is on hold``."""
+    words = _ENDINGS.get(status, status)
+    if reason.startswith(_OVER):
+        return f"{words}; this is over: {reason.removeprefix(_OVER)}"
+    return f"{words}: {reason}" if reason else words
 
 
 def forecast(file: CaseFile) -> list[tuple[str, Forecast]]:
@@ -242,7 +251,13 @@ _NOT_RECORDED = "not recorded"
 
 def _in_system(history: CaseHistory, definition: FactDefinition, system: str) -> str:
     found = [fact for fact in history.facts.get(definition.name, []) if fact.system == system]
-    return _value(history.pathway, found[-1]) if found else _NOT_RECORDED
+    return _with_letter(definition, _value(history.pathway, found[-1])) if found else _NOT_RECORDED
+
+
+def _with_letter(definition: FactDefinition, value: str) -> str:
+    """``T2``, ``M0``: a category is recorded without its letter, and read with it."""
+    letter = definition.name.upper()
+    return f"{letter}{value}" if len(letter) == 1 and value[:1] in "01234Xi" else value
 
 
 def _system(pathway: Pathway, system: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask import Blueprint, abort, redirect, render_template, url_for
+from sqlmodel import Session
 from werkzeug.wrappers import Response
 
 from tracker import casebook, pathways
 from tracker.casebook import CaseFile
+from tracker.errors import UnknownThing
 from web import arguments, case_view, presenters, timeline
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
@@ -25,9 +27,10 @@ FOLD = 25
 def index() -> str | Response:
     """Cases by reference; ``case`` goes straight to one, ``needs`` keeps those in want of something."""
     wanted = arguments.text("case")
-    if wanted:
-        return redirect(url_for("cases.show", ref=wanted))
     with desk().database.reading() as session:
+        found = _named(session, wanted) if wanted else None
+        if found:
+            return redirect(url_for("cases.show", ref=found))
         choices = casebook.scope_choices(session)
         chosen = choose(choices)
         needs = arguments.one_of("needs", list(casebook.NEEDS))
@@ -45,7 +48,19 @@ def index() -> str | Response:
             choices=choices,
             chosen=chosen,
             nobody=NOBODY,
+            missing=wanted,
         )
+
+
+def _named(session: Session, wanted: str) -> str | None:
+    """The reference of the case that somebody asks for, who may have typed it in small letters."""
+    for ref in (wanted, wanted.upper()):
+        try:
+            casebook.timezone_of(session, ref)
+        except UnknownThing:
+            continue
+        return ref
+    return None
 
 
 @pages.get("/<ref>")

@@ -36,7 +36,6 @@ class RuleRow:
     id: str
     activity: str
     every: str
-    first: str
     window: str
     while_words: str
     note: str
@@ -134,8 +133,7 @@ def rule_row(pathway: Pathway, rule: FollowUpRule) -> RuleRow:
         rule.id,
         presenters.activity_label(pathway, rule.activity),
         interval(pathway, rule),
-        _first(rule),
-        f"{rule.before} days before to {rule.after} days after",
+        _window(rule),
         presenters.sentence(rule.while_words),
         rule.note,
         presenters.badges(pathway, rule.sources),
@@ -144,22 +142,36 @@ def rule_row(pathway: Pathway, rule: FollowUpRule) -> RuleRow:
 
 
 def interval(pathway: Pathway, rule: FollowUpRule) -> str:
-    """How often, in words: ``6 months``, ``cycle of the regimen``, ``3 months (Grade is G3)``, ``once``."""
+    """How often, in words: ``6 months``, ``3 months (Grade is G3)``, ``once, after 14 days``."""
     if rule.variants:
         return "; ".join(f"{v.every} ({_words(pathway, v.when)})" for v in rule.variants)
     if rule.every == "cycle":
         return "each cycle of the regimen"
     if rule.every is None:
-        return "once"
+        return _once(rule)
     later = f", from {rule.then.after} on every {rule.then.every}" if rule.then else ""
     until = f", {presenters.count(rule.doses, 'dose')} in all" if rule.doses else ""
-    return f"{rule.every}{later}{until}"
+    at_once = ", the first on the same day" if rule.first is not None and rule.first.count == 0 else ""
+    return f"{rule.every}{later}{until}{at_once}"
 
 
-def _first(rule: FollowUpRule) -> str:
+def _once(rule: FollowUpRule) -> str:
+    if rule.offset_days:
+        each = "once for each dose" if rule.follows else "once"
+        return f"{each}, {presenters.count(-rule.offset_days, 'day')} before"
     if rule.first is None:
-        return ""
-    return "the same day" if rule.first.count == 0 else f"after {rule.first}"
+        return _ON_ITS_DATE.get(rule.per, "once")
+    return f"once, after {rule.first}" if rule.first.count else "once, on the same day"
+
+
+_ON_ITS_DATE = {"hold": "once, on the review date", "plan": "once, on the planned date"}
+
+
+def _window(rule: FollowUpRule) -> str:
+    if not rule.before and not rule.after:
+        return "the due date alone"
+    before = f"{presenters.count(rule.before, 'day')} before" if rule.before else "the due date"
+    return f"{before} to {presenters.count(rule.after, 'day') + ' after' if rule.after else 'the due date'}"
 
 
 _AT = {"opens": "when it opens", "due": "on the due date", "late": "after the last day of the window"}

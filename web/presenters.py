@@ -69,8 +69,8 @@ class Urgency:
 
 
 _ESCALATIONS = {
-    "lead": "Escalated to clinic lead",
-    "clinician": "Escalated to clinician",
+    "lead": "Escalate to clinic lead",
+    "clinician": "Escalate to clinician",
 }
 
 

@@ -151,7 +151,7 @@ def test_a_navigator_limits_the_list_and_opens_a_case(page: Page, site: str) -> 
 
 def test_a_case_is_looked_back_upon(page: Page, site: str) -> None:
     page.goto(site + "/cases/N-001")
-    page.get_by_label("As it was true on").fill("2026-02-15")
+    page.get_by_label("How the case stood on").fill("2026-02-15")
     page.get_by_role("button", name="Look back").click()
     expect(page.get_by_text("You are looking back.")).to_be_visible()
     page.get_by_role("link", name="Back to the present").click()

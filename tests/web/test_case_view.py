@@ -40,6 +40,7 @@ def test_staging_systems_stand_side_by_side_and_say_that_they_differ() -> None:
     assert found is not None
     assert found.systems == ["ENETS", "AJCC, 8th edition"]
     assert dict(found.rows)["Stage"] == ["III", "IV"]
+    assert dict(found.rows)["M category"] == ["M0", "M1a"]
     assert dict(found.rows)["T category"] == ["not recorded", "not recorded"]
     assert found.conflict
     assert found.latest == "AJCC, 8th edition"
@@ -77,6 +78,15 @@ def test_doses_are_counted_where_the_pathway_plans_a_number() -> None:
     assert [card.doses for card in case_view.lines(prrt.plan().history)] == ["2 of 4 doses given"]
     lanreotide = Journey.treated("2026-01-05", "lanreotide")
     assert [card.doses for card in case_view.lines(lanreotide.plan().history)] == [""]
+
+
+def test_a_follow_up_that_ended_says_how_in_words_that_do_not_repeat() -> None:
+    journey = Journey.advanced("2026-01-05").starts("2026-01-10", "lanreotide")
+    journey.trigger("2026-03-01", "end_line", reason="toxicity")
+    told = {case_view.how_it_ended(item.status, item.end_reason) for item in journey.plan().follow_ups.values()}
+    assert "No longer needed; this is over: the lanreotide line is active" in told
+    assert case_view.how_it_ended("waived", "patient abroad") == "Waived: patient abroad"
+    assert case_view.how_it_ended("done", "") == "Done"
 
 
 def test_checklist_shows_what_the_record_has_as_done(register: Register) -> None:

@@ -34,7 +34,7 @@ def test_the_longest_overdue_comes_first(client: FlaskClient) -> None:
 def test_a_row_says_what_is_due_and_why(client: FlaskClient) -> None:
     page = client.get("/").text
     row = page[page.index("Wei Zhang") :]
-    for words in ("Due 20 Apr 2026", "Escalated to clinician", "20 Oct 2025 + 1 × 6 months = 20 Apr 2026",
+    for words in ("Due 20 Apr 2026", "Escalate to clinician", "20 Oct 2025 + 1 × 6 months = 20 Apr 2026",
                   "Ends when", "/pathway#source-S66", "our policy"):  # fmt: skip
         assert words in row
 
@@ -83,7 +83,7 @@ def test_cases_without_next_step_or_navigator_or_explanation_are_listed(client: 
 def test_an_empty_register_says_what_to_do(fresh_register: Register, make_app: MakeApp) -> None:
     page = make_app(fresh_register.beat()).test_client().get("/").text
     assert "There are no cases yet" in page
-    assert "tracker import csv" in page
+    assert "tracker replay" in page
 
 
 def test_nothing_overdue_is_said_in_words(fresh_register: Register, make_app: MakeApp) -> None:
@@ -170,9 +170,15 @@ def test_what_an_address_cannot_mean_is_answered_in_words(client: FlaskClient, a
 
 
 def test_a_case_opens_by_its_reference(client: FlaskClient) -> None:
-    answer = client.get("/cases?case=N-001")
+    answer = client.get("/cases?case=n-001")
     assert answer.status_code == 302
     assert answer.location == "/cases/N-001"
+
+
+def test_a_reference_that_no_case_has_leads_back_to_the_list_in_words(client: FlaskClient) -> None:
+    page = client.get("/cases?case=N-999").text
+    assert "There is no case with the reference <strong>N-999</strong>" in page
+    assert "Wei Zhang" in page
 
 
 def test_closed_cases_are_listed_on_request(client: FlaskClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tracker.pathways import shipped
 from web import presenters
+from web.pathway import rule_row
 from workflows.parts import Step
 
 TODAY = date(2027, 3, 12)
@@ -77,13 +78,13 @@ def test_age_turns_on_the_birthday(born: str, on: str, years: int) -> None:
     [
         (1, STANDARD, "overdue", "1 day overdue", ""),
         (13, STANDARD, "overdue", "13 days overdue", ""),
-        (14, STANDARD, "lead", "14 days overdue", "Escalated to clinic lead"),
-        (29, STANDARD, "lead", "29 days overdue", "Escalated to clinic lead"),
-        (30, STANDARD, "clinician", "30 days overdue", "Escalated to clinician"),
-        (1234, STANDARD, "clinician", "1,234 days overdue", "Escalated to clinician"),
+        (14, STANDARD, "lead", "14 days overdue", "Escalate to clinic lead"),
+        (29, STANDARD, "lead", "29 days overdue", "Escalate to clinic lead"),
+        (30, STANDARD, "clinician", "30 days overdue", "Escalate to clinician"),
+        (1234, STANDARD, "clinician", "1,234 days overdue", "Escalate to clinician"),
         (2, DOSES, "overdue", "2 days overdue", ""),
-        (3, DOSES, "lead", "3 days overdue", "Escalated to clinic lead"),
-        (7, DOSES, "clinician", "7 days overdue", "Escalated to clinician"),
+        (3, DOSES, "lead", "3 days overdue", "Escalate to clinic lead"),
+        (7, DOSES, "clinician", "7 days overdue", "Escalate to clinician"),
         (40, (), "overdue", "40 days overdue", ""),
     ],
 )
@@ -101,6 +102,24 @@ def test_what_is_not_overdue_says_so(status: str, label: str) -> None:
 @pytest.mark.parametrize("number, words", [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (12345, "12,345 cases")])
 def test_numbers_agree_with_their_noun(number: int, words: str) -> None:
     assert presenters.count(number, "case") == words
+
+
+RULE_WORDS = [
+    ("treatment-visit", "3 months", "14 days before to 14 days after"),
+    ("baseline-imaging", "once, on the same day", "the due date to 14 days after"),
+    ("workup-cga", "once, after 14 days", "14 days before to 14 days after"),
+    ("chd-echo", "12 months, the first on the same day", "the due date to 30 days after"),
+    ("prrt-bloods", "once for each dose, 14 days before", "14 days before to the due date"),
+    ("prrt-cycle", "56 days, 4 doses in all", "7 days before to 7 days after"),
+    ("periop-octreotide", "once, 1 day before", "7 days before to the due date"),
+    ("hold-review", "once, on the review date", "the due date alone"),
+]
+
+
+@pytest.mark.parametrize("rule, every, window", RULE_WORDS)
+def test_how_often_and_within_which_window_is_said_in_words(rule: str, every: str, window: str) -> None:
+    row = rule_row(shipped(), shipped().rule_named[rule])
+    assert (row.every, row.window) == (every, window)
 
 
 def test_sources_are_told_apart_in_words() -> None:
