@@ -22,7 +22,8 @@ def verify(as_json: bool) -> None:
         click.echo(
             f"{count(verdict.cases, 'case')}, {count(verdict.events, 'event')}, {count(verdict.checked, 'row')}: "
             f"{count(len(verdict.findings), 'finding')}. Reminders: {verdict.expected} expected, "
-            f"{verdict.raised} raised, {verdict.withheld} withheld, {len(verdict.missing)} missing, {len(verdict.duplicate)} duplicate."
+            f"{verdict.raised} raised, {verdict.withheld} withheld, "
+            f"{len(verdict.missing)} missing, {len(verdict.duplicate)} duplicate."
         )
     if verdict.findings:
         raise click.exceptions.Exit(1)
