@@ -1,6 +1,7 @@
 """The command line: contract documents, exit codes, and no traceback for anything a user can cause."""
 
 import json
+import socket
 import stat
 import subprocess
 import sys
@@ -209,7 +210,24 @@ def test_a_broken_pathway_is_found_wanting(tracker: Shell, tmp_path: Path) -> No
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "pathway.yaml").write_text("id: x\n")
+    wrong = tracker("pathway", "check", "--folder", str(folder), code=1).stderr
+    assert "broken is not a pathway: states is missing" in wrong
+    assert "pydantic" not in wrong
+    (folder / "pathway.yaml").write_text("id: [x\n")
     assert "is not a pathway" in tracker("pathway", "check", "--folder", str(folder), code=1).stderr
+    (folder / "pathway.yaml").unlink()
+    assert "holds no .yaml file" in tracker("pathway", "check", "--folder", str(folder), code=1).stderr
+
+
+@pytest.mark.parametrize("service", ["run", "web"])
+def test_a_port_that_is_taken_is_refused_before_anything_is_made(tracker: Shell, service: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = tracker(service, "--port", str(port), code=1, TRACKER_NOW="")
+    assert f"port {port} is taken by another program" in refused.stderr
+    assert not tracker.home.exists()
 
 
 def test_help_does_not_import_the_database() -> None:

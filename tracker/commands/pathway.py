@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import click
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from yaml import YAMLError
 
 from tracker import pathways
 from tracker.commands.common import count, desk, json_option, print_json, print_table
@@ -29,10 +32,23 @@ def pathway() -> None:
 def _chosen(folder: Path | None) -> Pathway:
     if folder is None:
         return pathways.shipped()
+    if not any(folder.glob("*.yaml")):
+        raise WrongSetting(f"{folder.name} is not a pathway: it holds no .yaml file")
     try:
         return load(folder)
-    except ValueError as error:
+    except ValidationError as error:
+        raise WrongSetting(
+            *(f"{folder.name} is not a pathway: {_problem(found)}" for found in error.errors())
+        ) from error
+    except (ValueError, YAMLError) as error:
         raise WrongSetting(f"{folder.name} is not a pathway: {error}") from error
+
+
+def _problem(found: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in found["loc"]) or "as a whole"
+    if found["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {found['msg'].removeprefix('Value error, ')}"
 
 
 @pathway.command("list")

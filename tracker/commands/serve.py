@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from datetime import datetime
 from importlib import import_module
@@ -28,6 +30,7 @@ _port = click.option("--port", default=5000, show_default=True, type=click.IntRa
 def run(port: int, with_demo: bool) -> None:
     """Start web and scheduler in one process, on this machine alone."""
     refuse_fixed_time(from_environment())
+    _require_free(port)
     with desk(create=True) as d:
         if with_demo and _is_empty(d):
             click.echo("Making 120 made-up patients ...", err=True)
@@ -42,6 +45,7 @@ def run(port: int, with_demo: bool) -> None:
 def web(port: int) -> None:
     """Start the web pages alone, on this machine alone."""
     refuse_fixed_time(from_environment())
+    _require_free(port)
     with desk():
         pass
     _serve(port, with_scheduler=False)
@@ -75,6 +79,17 @@ def tick(now: datetime | None, as_json: bool) -> None:
         click.echo(
             f"{count(report.raised, 'reminder')} raised, {count(report.digests, 'digest')} written, {report.sent} sent."
         )
+
+
+def _require_free(port: int) -> None:
+    """Refuse a port that something else listens on, before its pages are taken for ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            reason = "is taken by another program" if error.errno == errno.EADDRINUSE else "cannot be used"
+            raise WrongSetting(f"port {port} {reason}; name another, such as --port {port % 65535 + 1}") from error
 
 
 def _is_empty(d: Desk) -> bool:
