@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel, col, select
 
 from tracker import chain, follow_ups, pathways
 from tracker.clock import local_date
@@ -191,10 +192,9 @@ def _birth_date(opened: dict[str, Any]) -> date | None:
 def write_new(writing: Writing, ref: str, pathway: Pathway, events: list[Event], planned: Plan) -> Case:
     """Store a new case with its events and what follows from them."""
     opened = opening_of(events)
-    patient = _patient(writing.session, opened["patient"])
     case = Case(
         ref=ref,
-        patient_id=patient,
+        patient_id=_patient(writing.session, opened["patient"]),
         clinic_id=clinic_id(writing.session, opened["clinic"], opened["timezone"]),
         navigator_id=person_id(writing.session, planned.history.navigator),
         pathway_digest=pathways.publish(writing, pathway),
@@ -202,8 +202,8 @@ def write_new(writing: Writing, ref: str, pathway: Pathway, events: list[Event],
         head_mac=chain.START,
         **case_values(planned),
     )
-    writing.session.add(case)
-    writing.session.flush()
+    if not _added(writing.session, case):
+        raise ChangeRefused(f"there already is a case {ref!r}")
     _append(writing, case, events)
     follow_ups.write_all(writing, case, planned)
     return case
@@ -259,21 +259,19 @@ def _event_row(writing: Writing, case: Case, event: Event) -> dict[str, Any]:
 
 
 def _patient(session: Session, data: dict[str, Any]) -> int:
-    if session.exec(select(Patient.id).where(Patient.ref == data["ref"])).first() is not None:
-        raise ChangeRefused(f"there already is a patient {data['ref']!r}")
     row = Patient(**patient_values(data))
-    session.add(row)
-    session.flush()
+    if not _added(session, row):
+        raise ChangeRefused(f"there already is a patient {data['ref']!r}")
     return _id(row.id)
 
 
 def clinic_id(session: Session, name: str, timezone: str) -> int:
     """The clinic of a name, made known where it is new; raises :class:`ChangeRefused` for another time zone."""
-    row = session.exec(select(Clinic).where(Clinic.name == name)).first()
+    found = select(Clinic).where(Clinic.name == name)
+    row = session.exec(found).first()
     if row is None:
-        row = Clinic(name=name, timezone=timezone)
-        session.add(row)
-        session.flush()
+        _added(session, Clinic(name=name, timezone=timezone))
+        row = session.exec(found).one()
     if row.timezone != timezone:
         raise ChangeRefused(f"clinic {name!r} is in {row.timezone}, not in {timezone}")
     return _id(row.id)
@@ -283,12 +281,21 @@ def person_id(session: Session, email: str | None) -> int | None:
     """The person of an address, made known where new; None for nobody."""
     if email is None:
         return None
-    row = session.exec(select(Person).where(Person.email == email)).first()
-    if row is None:
-        row = Person(email=email)
-        session.add(row)
-        session.flush()
-    return _id(row.id)
+    found = select(Person.id).where(Person.email == email)
+    if session.exec(found).first() is None:
+        _added(session, Person(email=email))
+    return _id(session.exec(found).one())
+
+
+def _added(session: Session, row: SQLModel) -> bool:
+    """Store a row with a name of its own; False where there is one already, be it from somebody at the same time."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+    except IntegrityError:
+        return False
+    return True
 
 
 def _id(value: int | None) -> int:

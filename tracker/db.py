@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
 
@@ -21,6 +21,7 @@ from tracker.secret import Secret
 from tracker.settings import Settings
 
 _BUSY_MS = 15_000
+_MACHINERY = 0x6E6574  # any number, as long as every process takes the same
 _SAFE_WAL = (3, 51, 3)
 """The first SQLite whose write-ahead log cannot be corrupted by a reset during a checkpoint."""
 
@@ -36,6 +37,17 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """A session in one transaction, committed at the end, rolled back where anything is raised."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def writing_alone(self) -> Iterator[Session]:
+        """The same for the machinery: of all processes one at a time is in such a transaction.
+
+        The embedded database has one writer anyway.
+        """
+        with self.writing() as session:
+            if self.engine.dialect.name == "postgresql":
+                session.execute(select(func.pg_advisory_xact_lock(_MACHINERY)))
             yield session
 
     @contextmanager

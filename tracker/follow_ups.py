@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 from sqlmodel import col, select
 
 from tracker.clock import local_date
@@ -22,7 +23,7 @@ def write_all(writing: Writing, case: Case, planned: Plan) -> None:
     rows = [place | follow_up_values(item) for item in planned.follow_ups.values()]
     if rows:
         writing.session.execute(insert(FollowUpRow), rows)
-    _insert_reminders(writing, case, planned, planned.open_items)
+    _insert_reminders(writing, case, _wanted(planned).values())
 
 
 def reconcile(writing: Writing, case: Case, planned: Plan) -> None:
@@ -54,22 +55,35 @@ def _assign(row: FollowUpRow, values: dict[str, Any]) -> None:
 
 # Reminders -------------------------------------------------------------------------------------------------
 
+_StepKey = tuple[str, date, str]
+"""A reminder happens once for each follow-up, due date and step."""
+
 
 def _reconcile_reminders(writing: Writing, case: Case, planned: Plan) -> None:
-    stored = list(writing.session.exec(select(Reminder).where(Reminder.case_id == case.id)))
-    today = _today(writing, case)
-    open_windows = {(item.key, item.window.due_on) for item in planned.open_items}
-    for row in stored:
-        if (row.follow_up_key, row.due_on) in open_windows:
-            if row.status == "withheld":
-                row.status, row.reason = "pending", None
-        elif row.status == "pending":
+    stored = {(row.follow_up_key, row.due_on, row.step): row for row in _locked(writing, case)}
+    wanted = _wanted(planned)
+    today = _local(writing, case, writing.now)
+    for key, row in stored.items():
+        if row.status == "raised":
+            row.reason = _after_death(case, _local(writing, case, row.raised_at or writing.now))
+        elif row.status == "withheld" and key in wanted:
+            row.status, row.reason = "pending", None
+        elif row.status == "pending" and key not in wanted:
             _withdraw(writing, row, planned.follow_ups.get(row.follow_up_key), today)
     writing.session.flush()
-    seen = {(row.follow_up_key, row.due_on) for row in stored}
-    missing = [item for item in planned.open_items if (item.key, item.window.due_on) not in seen]
-    _insert_reminders(writing, case, planned, missing)
-    _mark_after_death(writing, case)
+    _insert_reminders(writing, case, [values for key, values in wanted.items() if key not in stored])
+
+
+def _locked(writing: Writing, case: Case) -> list[Reminder]:
+    """The reminders of a case, as a sweep that runs at the same time leaves them; the next one has to wait."""
+    found = select(Reminder).where(Reminder.case_id == case.id).order_by(col(Reminder.id)).with_for_update()
+    return list(writing.session.exec(found.execution_options(populate_existing=True)))
+
+
+def _wanted(planned: Plan) -> dict[_StepKey, dict[str, Any]]:
+    pathway = planned.history.pathway
+    steps = [values for item in planned.open_items for values in reminder_values(pathway, item)]
+    return {(values["follow_up_key"], values["due_on"], values["step"]): values for values in steps}
 
 
 def _withdraw(writing: Writing, row: Reminder, item: FollowUp | None, today: date) -> None:
@@ -88,23 +102,19 @@ def _why_withheld(row: Reminder, item: FollowUp | None) -> str:
     return f"{item.status} on {item.ended_on}"
 
 
-def _insert_reminders(writing: Writing, case: Case, planned: Plan, items: list[FollowUp]) -> None:
+def _after_death(case: Case, raised_on: date) -> str | None:
+    """What is said of a reminder that was raised after a death that was learned of late."""
+    late = case.died_on is not None and raised_on >= case.died_on
+    return f"raised after the death on {case.died_on}" if late else None
+
+
+def _insert_reminders(writing: Writing, case: Case, steps: Iterable[dict[str, Any]]) -> None:
     place = {"case_id": case.id, "clinic_id": case.clinic_id, "status": "pending"}
-    rows = [place | values for item in items for values in reminder_values(planned.history.pathway, item)]
+    rows = [place | values for values in steps]
     if rows:
         writing.session.execute(insert(Reminder), rows)
 
 
-def _mark_after_death(writing: Writing, case: Case) -> None:
-    """Reminders that were raised after a death that was learned of late are marked as such."""
-    if case.died_on is None:
-        return
-    since = datetime.combine(case.died_on, datetime.min.time(), tzinfo=writing.now.tzinfo)
-    after = col(Reminder.raised_at) >= since
-    mark = update(Reminder).where(col(Reminder.case_id) == case.id, col(Reminder.status) == "raised", after)
-    writing.session.execute(mark.values(reason=f"raised after the death on {case.died_on}"))
-
-
-def _today(writing: Writing, case: Case) -> date:
+def _local(writing: Writing, case: Case, moment: datetime) -> date:
     clinic = writing.session.get_one(Clinic, case.clinic_id)
-    return local_date(writing.now, clinic.timezone)
+    return local_date(moment, clinic.timezone)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, func, or_, select, update
 from sqlmodel import Session, col
 
 from tracker.clock import local_date
@@ -46,7 +46,10 @@ def _raise(session: Session, now: datetime, day: date, clinics: list[int]) -> in
         col(Reminder.clinic_id).in_(clinics),
         col(Reminder.remind_on) <= day,
     )
-    result = session.execute(update(Reminder).where(has_come).values(status="raised", raised_at=now))
+    # What somebody is changing just now is left for the next sweep: to wait for it could end in a deadlock.
+    free = select(col(Reminder.id)).where(has_come).with_for_update(skip_locked=True)
+    raised = update(Reminder).where(col(Reminder.id).in_(free)).values(status="raised", raised_at=now)
+    result = session.execute(raised.execution_options(synchronize_session=False))
     return result.rowcount if isinstance(result, CursorResult) else 0
 
 
@@ -56,7 +59,7 @@ def compose_digests(writing: Writing, sender: Sender) -> int:
     What is no longer open is not told: it is withheld. A second digest on one day is not written: what is raised
     later waits for the next day's.
     """
-    _withhold_ended(writing)
+    _withhold_ended(writing.session, col(Reminder.digest_id).is_(None))
     made = 0
     rows = writing.session.execute(_to_tell())
     for (clinic, recipient), found in groupby(rows, key=lambda row: (row.Clinic, row.recipient)):
@@ -64,16 +67,44 @@ def compose_digests(writing: Writing, sender: Sender) -> int:
     return made
 
 
-def _withhold_ended(writing: Writing) -> None:
+def look_again(session: Session, sender: Sender, message: OutboxMessage) -> bool:
+    """Leave out of a message that has not left what has ended since it was written; False where nothing remains.
+
+    What is left out counts as never told: should it come back, it is raised again.
+    """
+    digest = session.get_one(Digest, message.digest_id)
+    if _withhold_ended(session, col(Reminder.digest_id) == digest.id):
+        items = list(_items(list(session.execute(_told_in(digest))), digest.on))
+        digest.items, message.content = len(items), _content(sender, digest, items)
+    return digest.items > 0
+
+
+def _told_in(digest: Digest) -> Any:
+    return (
+        select(Reminder, FollowUpRow)
+        .join(FollowUpRow, _of_reminder())
+        .where(col(Reminder.digest_id) == digest.id)
+        .order_by(col(FollowUpRow.late_on), col(Reminder.id))
+    )
+
+
+def _of_reminder() -> ColumnElement[bool]:
+    return and_(col(FollowUpRow.case_id) == Reminder.case_id, col(FollowUpRow.key) == Reminder.follow_up_key)
+
+
+def _withhold_ended(session: Session, which: ColumnElement[bool]) -> int:
     still_open = (
         select(col(FollowUpRow.id))
-        .where(col(FollowUpRow.case_id) == col(Reminder.case_id), col(FollowUpRow.key) == Reminder.follow_up_key)
+        .where(_of_reminder())
         .where(col(FollowUpRow.status) == "open", col(FollowUpRow.due_on) == Reminder.due_on)
         .exists()
     )
-    untold = and_(col(Reminder.status) == "raised", col(Reminder.digest_id).is_(None), ~still_open)
-    ended = {"status": "withheld", "raised_at": None, "reason": "ended before it was told"}
-    writing.session.execute(update(Reminder).where(untold).values(**ended).execution_options(synchronize_session=False))
+    untold = and_(col(Reminder.status) == "raised", which, ~still_open)
+    ended = {"status": "withheld", "raised_at": None, "digest_id": None, "reason": "ended before it was told"}
+    result = session.execute(
+        update(Reminder).where(untold).values(**ended).execution_options(synchronize_session=False)
+    )
+    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def _recipient() -> Any:
@@ -93,10 +124,7 @@ def _to_tell() -> Any:
         .join(Clinic, col(Clinic.id) == col(Reminder.clinic_id))
         .join(Case, col(Case.id) == col(Reminder.case_id))
         .outerjoin(Person, col(Person.id) == col(Case.navigator_id))
-        .join(
-            FollowUpRow,
-            and_(col(FollowUpRow.case_id) == Reminder.case_id, col(FollowUpRow.key) == Reminder.follow_up_key),
-        )
+        .join(FollowUpRow, _of_reminder())
         .where(col(Reminder.status) == "raised", col(Reminder.digest_id).is_(None))
         .where(or_(col(Person.email).is_not(None), col(Clinic.lead_email).is_not(None)))
         .order_by(col(Reminder.clinic_id), recipient, col(FollowUpRow.late_on), col(Reminder.id))
@@ -121,20 +149,34 @@ def _compose(writing: Writing, sender: Sender, clinic: Clinic, recipient: str, r
     writing.session.flush()
     for row in rows:
         row.Reminder.digest_id = digest.id
-    message_id = f"<{key}@net-case-tracker.invalid>"
-    content = compose(items, sender.address, recipient, message_id, sender.base_url, day, writing.now)
     writing.session.add(
         OutboxMessage(
             key=key,
             digest_id=digest.id or 0,
-            message_id=message_id,
+            message_id=_message_id(digest),
             recipient=recipient,
-            content=content,
+            content=_content(sender, digest, items),
             created_at=writing.now,
         )
     )
     writing.session.flush()
     return 1
+
+
+def _message_id(digest: Digest) -> str:
+    return f"<{digest.key}@net-case-tracker.invalid>"
+
+
+def _content(sender: Sender, digest: Digest, items: list[DigestItem]) -> bytes:
+    return compose(
+        items,
+        sender.address,
+        digest.recipient,
+        _message_id(digest),
+        sender.base_url,
+        digest.on,
+        digest.composed_at,
+    )
 
 
 def _items(rows: list[Any], day: date) -> Iterator[DigestItem]:

@@ -45,11 +45,11 @@ class TickReport:
 def tick(database: Database, settings: Settings, secret: Secret, now: datetime) -> TickReport:
     """Do what is due at ``now``; doing it again at once does nothing."""
     sender = Sender(settings.mail_from, settings.base_url, secret.derive("mail"))
-    with database.writing() as session:
+    with database.writing_alone() as session:
         raised = sweep(session, now)
-    with database.writing() as session:
+    with database.writing_alone() as session:
         digests = compose_digests(writing(session, actor=ACTOR, now=now, secret=secret), sender)
-    delivered = deliver(database, Maildir(settings.mail_dir), now)
-    with database.writing() as session:
+    delivered = deliver(database, Maildir(settings.mail_dir), sender, now)
+    with database.writing_alone() as session:
         session.merge(Heartbeat(part="tick", at=now))
     return TickReport(now, raised, digests, delivered.sent, delivered.retrying)

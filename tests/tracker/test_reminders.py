@@ -10,6 +10,7 @@ from sqlmodel import col, func, select
 from tests.tracker.conftest import Installation, journal
 from tests.tracker.histories import lanreotide
 from tracker import cases
+from tracker.ledger import verify
 from tracker.models import Digest, OutboxMessage, Reminder
 
 # The injection after 30 March is due on 27 April: it opens on the 24th and is late after the 30th.
@@ -94,6 +95,68 @@ def test_a_digest_that_waits_is_cancelled_by_a_death(place: Installation, monkey
     assert place.mails() == []
     with place.database.reading() as session:
         assert session.exec(select(OutboxMessage.state)).one() == "cancelled"
+
+
+def disk_full(*_: object) -> None:
+    raise OSError("no space")
+
+
+def test_a_digest_that_waits_leaves_out_who_died_meanwhile(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.replay(lanreotide("N-001") + lanreotide("N-002"), now=OPENS - timedelta(days=5))
+    with monkeypatch.context() as patch:
+        patch.setattr("tracker.mail.maildir.Maildir.send", disk_full)
+        place.tick(OPENS)
+    with place.writing(OPENS) as writing:
+        death = {"trigger": "record_death"}
+        cases.record(writing, ref="N-001", kind="state:changed", on=date(2026, 4, 24), data=death)
+    assert place.tick(OPENS + timedelta(hours=1)).sent == 1
+    (mail,) = place.mails()
+    assert b"/go/1\r\n" not in mail
+    assert b"/go/2\r\n" in mail
+    assert b": 1 to look at" in mail
+
+
+def test_what_a_waiting_digest_did_not_tell_is_told_after_all_when_the_death_was_mistaken(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    with monkeypatch.context() as patch:
+        patch.setattr("tracker.mail.maildir.Maildir.send", disk_full)
+        place.tick(OPENS)
+    with place.writing(OPENS) as writing:
+        mistaken = {"trigger": "record_death"}
+        death = cases.record(writing, ref="N-001", kind="state:changed", on=date(2026, 4, 24), data=mistaken)
+    assert place.tick(OPENS + timedelta(hours=1)).sent == 0
+    with place.writing(OPENS + timedelta(hours=2)) as writing:
+        undo = {"event": death.event.id, "reason": "another patient"}
+        cases.record(writing, ref="N-001", kind="event:corrected", on=date(2026, 4, 24), data=undo)
+    assert place.tick(OPENS + timedelta(days=1)).sent == 1
+    assert len(place.mails()) == 1
+
+
+def test_the_mark_of_a_death_goes_with_the_death(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    place.tick(OPENS)
+    with place.writing(OPENS + timedelta(days=1)) as writing:
+        mistaken = {"trigger": "record_death"}
+        death = cases.record(writing, ref="N-001", kind="state:changed", on=date(2026, 4, 10), data=mistaken)
+        undo = {"event": death.event.id, "reason": "another patient"}
+        cases.record(writing, ref="N-001", kind="event:corrected", on=date(2026, 4, 25), data=undo)
+    with place.database.reading() as session:
+        assert set(session.exec(select(Reminder.reason).where(Reminder.status == "raised"))) == {None}
+
+
+@pytest.mark.parametrize("in_the_way", ["mail", "mail/new"])
+def test_a_mail_folder_that_cannot_be_used_keeps_the_mail_waiting(place: Installation, in_the_way: str) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    obstacle = place.settings.home / in_the_way
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.write_text("a file where a folder should be")
+    assert place.tick(OPENS).retrying == 1
+    obstacle.unlink()
+    assert place.tick(OPENS + timedelta(minutes=1)).sent == 1
 
 
 def test_what_a_full_disk_kept_back_is_sent_later_and_once(
@@ -193,3 +256,20 @@ def test_an_item_more_than_a_year_late_is_still_told(place: Installation) -> Non
     place.replay(lines)
     assert place.tick().digests == 1
     assert b"days late" in place.mails()[0]
+
+
+def test_a_follow_up_that_comes_back_brings_its_later_steps_too(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    place.tick(OPENS)
+    with place.writing(OPENS + timedelta(days=1)) as writing:
+        mistaken = {"trigger": "record_death"}
+        death = cases.record(writing, ref="N-001", kind="state:changed", on=date(2026, 4, 25), data=mistaken)
+    with place.writing(OPENS + timedelta(days=2)) as writing:
+        undo = {"event": death.event.id, "reason": "another patient"}
+        cases.record(writing, ref="N-001", kind="event:corrected", on=date(2026, 4, 26), data=undo)
+    for days in (2, 3, 7, 9, 13):
+        place.tick(OPENS + timedelta(days=days))
+    assert steps(place) == ["opens", "due", "overdue", "escalate-lead", "escalate-clinician"]
+    with place.database.reading() as session:
+        key = place.secret.derive("event chain")
+        assert verify(session, now=OPENS + timedelta(days=14), chain_key=key).findings == []

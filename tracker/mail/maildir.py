@@ -11,11 +11,11 @@ class Maildir:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for part in ("tmp", "new", "cur"):
-            (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def send(self, key: str, content: bytes) -> None:
         """Store the message durably; OSError where the disk does not take it."""
+        for part in ("tmp", "new", "cur"):
+            (self._folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         if any((self._folder / "cur").glob(f"{key}*")):
             return
         draft = self._folder / "tmp" / key

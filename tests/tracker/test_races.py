@@ -1,0 +1,127 @@
+"""Several at once, on one database: nothing is lost, nothing happens twice, nobody sees an internal error."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlmodel import col, func, select
+
+from tests.tracker.conftest import Installation
+from tests.tracker.histories import lanreotide
+from tracker import cases, follow_ups
+from tracker.errors import ChangeRefused
+from tracker.ledger import verify
+from tracker.models import CaseEvent, Digest, Person, Reminder
+from workflows.planning import Plan
+
+OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
+
+
+def at_once(*works: Callable[[], object]) -> list[BaseException]:
+    """Start all of them together; what they raised."""
+    start, raised = threading.Barrier(len(works)), []
+
+    def call(work: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  (whatever it is, the test tells it)
+            raised.append(error)
+
+    threads = [threading.Thread(target=call, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def number(place: Installation, table: type[Digest | CaseEvent | Person]) -> int:
+    with place.database.reading() as session:
+        return session.exec(select(func.count()).select_from(table)).one()
+
+
+def findings(place: Installation, now: datetime) -> list[str]:
+    with place.database.reading() as session:
+        return verify(session, now=now, chain_key=place.secret.derive("event chain")).findings
+
+
+def test_schedulers_that_tick_at_once_write_one_digest_a_day(place: Installation) -> None:
+    for name in "ABCD":
+        place.replay(lanreotide(f"N-{name}"), now=OPENS - timedelta(days=5))
+    for day in (0, 3, 7):
+        now = OPENS + timedelta(days=day)
+        assert at_once(*[lambda now=now: place.tick(now) for _ in range(6)]) == []
+    assert number(place, Digest) == 3
+    assert len(place.mails()) == 3
+    assert findings(place, OPENS + timedelta(days=7)) == []
+
+
+def test_what_is_recorded_while_the_sweep_runs_is_neither_lost_nor_refused(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    before = number(place, CaseEvent)
+
+    def record(day: int, index: int) -> None:
+        now = OPENS + timedelta(days=day, hours=1)
+        with place.writing(now) as writing:
+            moved = {"activity": "injection", "to": f"2026-05-{day + index + 1:02}", "reason": "away"}
+            cases.record(writing, ref="N-001", kind="activity:rescheduled", on=now.date(), data=moved)
+
+    for day in range(6):
+        now = OPENS + timedelta(days=day, hours=1)
+        works = [lambda day=day, index=index: record(day, index) for index in range(3)]
+        assert at_once(*works, *[lambda now=now: place.tick(now) for _ in range(3)]) == []
+    assert number(place, CaseEvent) == before + 18
+    assert findings(place, OPENS + timedelta(days=6)) == []
+
+
+def test_a_reminder_that_is_raised_while_its_follow_up_ends_stays_whole(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep comes exactly between reading the reminders of a case and changing them."""
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    sweeps = [threading.Thread(target=lambda: place.tick(OPENS))]
+    wanted = follow_ups._wanted
+
+    def interrupted(planned: Plan) -> object:
+        sweeps[0].start()
+        sweeps[0].join(timeout=1)  # done by then, or waiting for this very transaction
+        return wanted(planned)
+
+    monkeypatch.setattr(follow_ups, "_wanted", interrupted)
+    with place.writing(OPENS) as writing:
+        death = {"trigger": "record_death"}
+        cases.record(writing, ref="N-001", kind="state:changed", on=date(2026, 4, 23), data=death)
+    sweeps[0].join()
+    assert findings(place, OPENS + timedelta(days=1)) == []
+    with place.database.reading() as session:
+        waiting = select(Reminder.id).where(Reminder.status == "pending")
+        assert session.exec(waiting).all() == []
+
+
+def test_two_who_name_the_same_new_navigator_at_once_name_one_person(place: Installation) -> None:
+    for name in "ABCD":
+        place.replay(lanreotide(f"N-{name}"))
+
+    def hand_over(ref: str, to: str) -> None:
+        with place.writing() as writing:
+            data = {"navigator": f"{to}@example.org"}
+            cases.record(writing, ref=ref, kind="case:handed_over", on=place.now.date(), data=data)
+
+    for to in ("bo", "cy", "di"):
+        assert at_once(*[lambda name=name, to=to: hand_over(f"N-{name}", to) for name in "ABCD"]) == []
+    assert number(place, Person) == 4
+
+
+def test_one_case_opened_twice_at_once_is_opened_once_and_refused_once_in_words(place: Installation) -> None:
+    def open_case(ref: str) -> None:
+        with place.writing() as writing:
+            data = {"clinic": f"Clinic of {ref}", "timezone": "Europe/London", "patient": {"ref": ref}}
+            cases.open_case(writing, ref=ref, on=place.now.date(), data=data)
+
+    for ref in ("N-1", "N-2", "N-3"):
+        raised = at_once(*[lambda ref=ref: open_case(ref) for _ in range(3)])
+        assert [type(error) for error in raised] == [ChangeRefused, ChangeRefused]
+    with place.database.reading() as session:
+        assert list(session.exec(select(col(CaseEvent.seq)))) == [1, 1, 1]
