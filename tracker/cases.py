@@ -164,7 +164,7 @@ def check_reference(ref: str) -> None:
         )
 
 
-def check_correction(before: Sequence[Event], event: Event) -> None:
+def check_correction(before: Iterable[Event], event: Event) -> None:
     """A correction names an earlier event of the case, and not its opening."""
     if event.kind != "event:corrected":
         return

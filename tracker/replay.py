@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from itertools import chain
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -187,7 +188,7 @@ def _read_event(writing: Writing, one: CaseInput, line: JournalLine, event_id: s
             data["event"] = earlier.meant_by(data["event"])
         event = Event(event_id, seq, line.event, line.on, data, line.at or writing.now, line.by or writing.actor)
         _check_recorded(line, writing)
-        cases.check_correction([*one.before, *one.events], event)
+        cases.check_correction(chain(one.before, one.events), event)
     except Refused as refusal:
         one.problems.extend(line.problem(reason) for reason in refusal.reasons)
     else:
