@@ -5,6 +5,7 @@ Exit 0: done. 1: refused or found wanting, with the reasons. 2: wrong usage.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -54,19 +55,30 @@ def tracker() -> None:
 
 def main() -> None:
     """Run the command line; what a user can cause ends in words, never in a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # a document is UTF-8 whatever the terminal says
     try:
+        _refuse_unfit_arguments()
         code = tracker.main(standalone_mode=False)  # a command that ends early gives its exit code
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except Exception as error:  # noqa: BLE001  (the last resort, so that nobody is shown a traceback)
         _fail(error)
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_unfit_arguments() -> None:
+    from workflows.limits import is_fit
+
+    if not all(is_fit(word) for word in sys.argv[1:]):
+        raise click.UsageError("an argument holds a character that is not text")
 
 
 def _fail(error: Exception) -> None:
@@ -79,7 +91,14 @@ def _fail(error: Exception) -> None:
     reasons = error.reasons if isinstance(error, TrackerError | Refused) else (_unexpected(error),)
     for reason in reasons:
         click.echo(f"tracker: {reason}", err=True)
+    if isinstance(error, OSError):
+        _drop_output()
     sys.exit(1)
+
+
+def _drop_output() -> None:
+    """What could not be written would be tried, and complained of, once more at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unexpected(error: Exception) -> str:
@@ -88,4 +107,6 @@ def _unexpected(error: Exception) -> str:
 
     if isinstance(error, OperationalError):
         return "the database is busy or cannot be written to; nothing was changed; try again"
+    if isinstance(error, OSError) and error.strerror:
+        return f"a file could not be read or written: {error.strerror}"
     return f"something went wrong inside the program ({type(error).__name__}); TRACKER_DEBUG=1 shows where"

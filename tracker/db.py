@@ -103,6 +103,8 @@ def connect(settings: Settings, secret: Secret) -> Database:
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
+    except OSError as error:
+        raise WrongSetting(f"the embedded database cannot be reached or opened: {error.strerror}") from error
     except DBAPIError as error:
         raise WrongSetting(_why_not(settings, error)) from error
     return Database(engine)
@@ -131,7 +133,6 @@ def _sqlite(settings: Settings, secret: Secret) -> Engine:
     if found < _SAFE_WAL:
         raise WrongSetting(f"SQLite {sqlcipher.sqlite_version} can corrupt a database in WAL mode; 3.51.3 is needed")
     path = Path(make_url(settings.database_url).database or "")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secret.derive("database").hex()
 
     def open_connection() -> Any:
@@ -157,6 +158,7 @@ _POOL = _pool()
 
 
 def _open_encrypted(path: Path, key: str) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = sqlcipher.connect(str(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_MS / 1000)
     connection.execute(f"PRAGMA key = \"x'{key}'\"")
     for pragma in (

@@ -234,3 +234,68 @@ def test_help_does_not_import_the_database() -> None:
     code = "import sys; from tracker.cli import tracker; tracker(['--help'], standalone_mode=False); "
     code += "assert not {'sqlalchemy', 'sqlmodel', 'pydantic'} & set(sys.modules), sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "words", [("case", "show", "\udcff"), ("due", "--clinic", "a\udcff"), ("due", "--case", "\x1b[2J")]
+)
+def test_an_argument_that_is_not_text_is_wrong_usage(filled: Shell, words: tuple[str, ...]) -> None:
+    assert "not text" in filled(*words, code=2).stderr
+
+
+@pytest.mark.parametrize("words", [("--on", "9999-12-31", "--forecast", "999y"), ("--on", "0001-01-01")])
+def test_a_date_beyond_reckoning_is_wrong_usage(filled: Shell, words: tuple[str, ...]) -> None:
+    assert "between 1900 and 2199" in filled("due", *words, code=2).stderr
+
+
+@pytest.mark.parametrize("name", ["", "a\udcffb", "x" * 300])
+def test_whoever_sits_at_the_terminal_has_a_name_that_can_be_recorded(tracker: Shell, name: str) -> None:
+    tracker("replay", str(tracker.journal), LOGNAME=name)
+    assert tracker.json("verify")["findings"] == []
+
+
+def test_a_full_disk_behind_the_output_is_told_in_words(filled: Shell) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -c "from tracker.cli import main; main()" export journal >/dev/full'],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"TRACKER_HOME": str(filled.home), "PATH": "/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "tracker: a file could not be read or written: No space left on device\n",
+    )
+
+
+def test_output_is_utf_8_whatever_the_terminal_says(tracker: Shell) -> None:
+    tracker.journal.write_text(LANREOTIDE.strip().replace("baseline", "Łódź ﷽"))
+    tracker("replay", str(tracker.journal))
+    shown = tracker("export", "journal", PYTHONIOENCODING="ascii").stdout
+    assert "Łódź ﷽" in shown
+
+
+def test_a_home_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for home in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        here = Shell(tmp_path / "var")
+        here.home = home
+        assert "key file secret.key cannot be made" in here("init", code=1).stderr
+        assert "something went wrong" not in here("due", code=1).stderr
+
+
+def test_a_database_folder_that_cannot_be_made_is_refused_in_words(tracker: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    elsewhere = f"sqlite:///{tmp_path}/file/tracker.db"
+    assert "cannot be reached or opened" in tracker("init", code=1, TRACKER_DATABASE_URL=elsewhere).stderr
+
+
+@pytest.mark.parametrize("content", ["", "z" * 64, "0" * 63, "é" * 64])
+def test_a_damaged_key_file_is_refused_in_words(tracker: Shell, content: str) -> None:
+    tracker.home.mkdir()
+    key = tracker.home / "secret.key"
+    key.write_text(content)
+    key.chmod(0o600)
+    assert "is damaged" in tracker("init", code=1).stderr
+    assert key.read_text() == content

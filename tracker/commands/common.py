@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tracker.errors import WrongSetting
 from tracker.secret import Secret
 from tracker.settings import Settings, from_environment, parse_time
 from tracker.writing import Writing, writing
-from workflows.limits import iso_day
+from workflows.limits import is_fit, iso_day
 
 
 @dataclass
@@ -39,7 +40,16 @@ class Desk:
     def writing(self, now: datetime | None = None) -> Iterator[Writing]:
         """One transaction, made by the person at the command line."""
         with self.database.writing() as session:
-            yield writing(session, actor=f"cli:{getpass.getuser()}", now=now or self.now, secret=self.secret)
+            yield writing(session, actor=f"cli:{_account()}", now=now or self.now, secret=self.secret)
+
+
+def _account() -> str:
+    """The name of the account; its number where it has none, or one that cannot be recorded."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    return name if 0 < len(name) <= 64 and is_fit(name) else str(os.getuid())
 
 
 @contextmanager
