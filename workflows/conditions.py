@@ -120,9 +120,9 @@ class FactIs(_Condition):
         if self.known is not None:
             return f"{label} is {'recorded' if self.known else 'not recorded'}"
         if self.at_least is not None:
-            return f"{label} is at least {self.at_least:g}"
+            return f"{label} is at least {names.value_label(self.fact, self.at_least)}"
         if self.below is not None:
-            return f"{label} is below {self.below:g}"
+            return f"{label} is below {names.value_label(self.fact, self.below)}"
         wanted = self.in_ if self.in_ is not None else (self.is_,)
         return f"{label} is {listed([names.value_label(self.fact, w) for w in wanted if w is not None])}"
 
@@ -220,8 +220,9 @@ class TreatmentFilter(BaseModel):
             and (not self.intents or intent in self.intents)
         )
 
-    def __str__(self) -> str:
-        return listed([*self.codes, *self.categories, *self.intents]) or "any"
+    def words(self, names: Catalogue) -> str:
+        """The filter as it is read: labels of treatments, names of categories and intents."""
+        return listed([*map(names.treatment_label, self.codes), *self.categories, *self.intents]) or "any"
 
 
 class TreatmentMeant(_Condition):
@@ -241,10 +242,11 @@ class TreatmentMeant(_Condition):
         return (line.treatment, line.intent) if line else ("", "")
 
     def words(self, names: Catalogue) -> str:
-        return f"the treatment is {self.treatment}"
+        return f"the treatment is {self.treatment.words(names)}"
 
     def found(self, view: View) -> str:
-        return f"the treatment is {self._meant(view)[0] or 'not named'}"
+        code = self._meant(view)[0]
+        return f"the treatment is {view.catalogue.treatment_label(code) if code else 'not named'}"
 
 
 class OpenLines(_Condition):
@@ -273,7 +275,8 @@ class OpenLines(_Condition):
         return f"open lines of therapy: {self.open_lines.replace('_', ' ')}"
 
     def found(self, view: View) -> str:
-        names = [f"{line.treatment}{' (on hold)' if line.on_hold else ''}" for line in view.open_lines]
+        label = view.catalogue.treatment_label
+        names = [f"{label(line.treatment)}{' (on hold)' if line.on_hold else ''}" for line in view.open_lines]
         return f"open lines: {listed(names, 'and') or 'none'}"
 
 
@@ -321,11 +324,13 @@ class Done(_Condition):
         return last is not None and (self.within is None or last >= self.within.before(view.today))
 
     def words(self, names: Catalogue) -> str:
-        return f"{listed(self.done)} done" + (f" in the {self.within} before" if self.within else "")
+        wanted = listed([names.activity_label(name) for name in self.done])
+        return f"{wanted} done" + (f" in the {self.within} before" if self.within else "")
 
     def found(self, view: View) -> str:
         last = view.last_done(self.done)
-        return f"{listed(self.done)} {f'last done on {in_words(last)}' if last else 'never recorded as done'}"
+        wanted = listed([view.catalogue.activity_label(name) for name in self.done])
+        return f"{wanted} {f'last done on {in_words(last)}' if last else 'never recorded as done'}"
 
 
 class Contacts(_Condition):

@@ -19,6 +19,9 @@ from workflows.pathway import Pathway
 from workflows.records import Act, Booking, Contact, FactRecorded, Hold, Line, Moved, PlannedLine, Warned
 from workflows.view import Value
 
+STARTED = "treatment-start"
+"""The act of starting what was planned: it settles the planned start."""
+
 _RESTLESS = ("therapy.scheduled", "therapy.active", "therapy.on_hold")
 
 
@@ -222,6 +225,8 @@ class CaseHistory:
         line = Line(len(self.lines) + 1, data["treatment"], data["intent"], event.on, bool(data.get("concurrent")))
         line.last_dose_on = event.on
         self.lines.append(line)
+        if self.planned is not None:
+            self.acts.append(Act(STARTED, frozenset({STARTED}), event.on, event.id))
         if self._is_procedure(line.treatment):
             self.procedure = None
 

@@ -122,6 +122,16 @@ class Pathway(Part):
         label = next((choice.label for choice in fact.choices if choice.value == value), text)
         return f"{label} {fact.unit}".strip()
 
+    def activity_label(self, name: str) -> str:
+        """How an activity is called; a requested test by the name under which it was asked for."""
+        activity = self.activity_named.get(name)
+        return activity.label if activity else name.replace("-", " ")
+
+    def treatment_label(self, code: str) -> str:
+        """How a treatment is called on screen."""
+        treatment = self.treatment_named.get(code)
+        return treatment.label if treatment else code
+
     def treatment_categories(self, code: str) -> Sequence[str]:
         treatment = self.treatment_named.get(code)
         return treatment.categories if treatment else ()

@@ -57,7 +57,6 @@ class Planner:
         self._series: dict[str, Series] = {}
         self._completed: dict[tuple[str, str], date] = {}
         self._handlers = {
-            "activity:done": self._on_done,
             "activity:waived": self._on_waived,
             "activity:rescheduled": self._on_rescheduled,
             "activity:booked": self._on_booked,
@@ -68,7 +67,10 @@ class Planner:
 
     def apply(self, event: Event) -> None:
         """Take one event; raises :class:`Refused` where the history does not allow it, and changes nothing."""
+        known = len(self.history.acts)
         self.history.apply(event)
+        for act in self.history.acts[known:]:
+            self._on_act(event, act)
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
@@ -217,8 +219,7 @@ class Planner:
         number = int(series.scope.key.removeprefix("line-"))
         return self.history.lines[number - 1].doses >= series.rule.doses
 
-    def _on_done(self, event: Event) -> None:
-        act = self.history.acts[-1]
+    def _on_act(self, event: Event, act: Act) -> None:
         named = event.data.get("completes")
         met = False
         for series in list(self._series.values()):

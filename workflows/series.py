@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from workflows.dates import DueWindow, Interval, in_words
-from workflows.parts import FollowUpRule, Source
+from workflows.parts import FollowUpRule, Source, Stage
 from workflows.records import Act
 
 OPEN = "open"
@@ -137,20 +137,20 @@ class Series:
         if every is None:
             return self.rule.first.after(self.anchor, occurrence) if self.rule.first else self.anchor
         if self.rule.then is not None:
-            return self._staged_place(every, occurrence)
+            return self._staged_place(every, self.rule.then, occurrence)
         return every.after(self.anchor, occurrence)
 
-    def _staged_place(self, every: Interval, occurrence: int) -> date:
-        """The place in a series whose interval changes some time after its base (8 weeks, later 6 months)."""
-        stage = self.rule.then
-        if stage is None:
-            raise ValueError(f"rule {self.rule.id} has one interval only")
+    def _stages(self, every: Interval, stage: Stage, occurrence: int) -> tuple[int, int]:
+        """How many of the places up to an occurrence stand at each interval (8 weeks, and 6 months later on)."""
         turn = stage.after.after(self.scope.base)
-        first_stage = 0
-        while first_stage < occurrence and every.after(self.anchor, first_stage + 1) <= turn:
-            first_stage += 1
-        place = every.after(self.anchor, first_stage)
-        return stage.every.after(place, occurrence - first_stage)
+        first = 0
+        while first < occurrence and every.after(self.anchor, first + 1) <= turn:
+            first += 1
+        return first, occurrence - first
+
+    def _staged_place(self, every: Interval, stage: Stage, occurrence: int) -> date:
+        first, later = self._stages(every, stage, occurrence)
+        return stage.every.after(every.after(self.anchor, first), later)
 
     def window(self, due_on: date) -> DueWindow:
         return DueWindow.around(due_on, self.rule.before, self.rule.after)
@@ -194,8 +194,9 @@ class Series:
         if every is None or occurrence == 0 or every.count == 0:
             return f"{self.anchor_words}, due the same day = {due}"
         if self.rule.then is not None:
-            every_words = f"every {every} until {self.rule.then.after} after {in_words(self.scope.base)}, then every"
-            return f"{self.anchor_words} + {occurrence} places ({every_words} {self.rule.then.every}) = {due}"
+            counts = zip(self._stages(every, self.rule.then, occurrence), (every, self.rule.then.every), strict=True)
+            sums = " + ".join(f"{count} × {interval}" for count, interval in counts if count)
+            return f"{self.anchor_words} + {sums} = {due}"
         return f"{self.anchor_words} + {occurrence} × {every} = {due}"
 
     def anchor_to(self, day: date, words: str, occurrence: int) -> None:

@@ -395,7 +395,7 @@ def test_a_planned_treatment_is_the_next_step_until_it_starts():
     assert journey.window("planned-start") == ("2026-03-05", "2026-03-12", "2026-03-15")
     assert journey.due("no-next-step") is None
     journey.trigger("2026-03-14", "start_line", treatment="everolimus", intent="palliative")
-    assert journey.ended("planned-start") == [("2026-03-12", "superseded", "2026-03-14")]
+    assert journey.ended("planned-start") == [("2026-03-12", "done", "2026-03-14")]
 
 
 def test_a_planned_operation_moves_with_its_booking_and_ends_with_it():

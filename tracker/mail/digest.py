@@ -12,8 +12,8 @@ from email.utils import format_datetime
 from workflows.dates import in_words
 
 _HEADINGS = {
-    "escalate-clinician": "Overdue, escalated to the clinician",
-    "escalate-lead": "Overdue, escalated to the clinic lead",
+    "escalate-clinician": "Overdue, to be escalated to the clinician",
+    "escalate-lead": "Overdue, to be escalated to the clinic lead",
     "overdue": "Overdue",
     "due": "Due",
     "opens": "May be done from now on",
