@@ -42,11 +42,10 @@ def fill(d: Desk, patients: int, seed: int) -> replay.Report:
     """Write the demo cohort; refused where there are cases already."""
     from tracker.demo import demo_cohort
 
-    with d.database.reading() as session:
-        if session.exec(select(Case.id).limit(1)).first() is not None:
-            raise ChangeRefused("there are cases already; a made-up cohort goes only into an empty database")
-    # The earliest date that it is anywhere: so that no event lies in any clinic's future.
-    today = local_date(d.now, "Etc/GMT+12")
-    lines = demo_cohort(pathways.shipped(), patients, seed, today)
     with d.writing() as writing:
+        if writing.session.exec(select(Case.id).limit(1)).first() is not None:
+            raise ChangeRefused("there are cases already; a made-up cohort goes only into an empty database")
+        # The earliest date that it is anywhere: so that no event lies in any clinic's future.
+        today = local_date(d.now, "Etc/GMT+12")
+        lines = demo_cohort(pathways.shipped(), patients, seed, today)
         return replay.replay(writing, lines, kind="demo")
