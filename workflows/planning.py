@@ -14,6 +14,7 @@ from workflows.dates import DueWindow, in_words
 from workflows.errors import Refused
 from workflows.events import Event, effective
 from workflows.history import CaseHistory
+from workflows.limits import LAST_DAY
 from workflows.parts import FollowUpRule
 from workflows.pathway import Pathway
 from workflows.records import Act
@@ -182,6 +183,8 @@ class Planner:
 
     def _open(self, event: Event, series: Series) -> None:
         item = series.follow_up(event.on, self.history.pathway.source_named)
+        if item.window.due_on > LAST_DAY:
+            raise Refused(f"{item.why.title} would next be due on {in_words(item.window.due_on)}")
         item.key = self._free_key(item.key)
         series.item = self.follow_ups[item.key] = item
         act = self._act_that_completes(series, item)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.journeys import shipped
+from tests.workflows.journeys import Journey, shipped
 from workflows.errors import Refused
 from workflows.events import checked_data
 from workflows.limits import checked_day, checked_email, quoted
@@ -102,3 +102,13 @@ def test_an_address_that_a_mail_header_would_read_otherwise_is_refused(text: str
 )
 def test_a_refused_value_is_named_briefly(value: object, words: str) -> None:
     assert quoted(value) == words
+
+
+def test_a_series_ends_in_words_before_the_calendar_does() -> None:
+    journey = Journey().opened("2199-01-05", state="advanced.planning").trigger("2199-01-06", "monitor")
+    for _ in range(2):  # April, July
+        journey.add("2199-01-07", "activity:waived", activity="visit", reason="moved away")
+    assert journey.plan().open_items
+    journey.add("2199-01-07", "activity:waived", activity="visit", reason="moved away")
+    with pytest.raises(Refused, match="would next be due on 6 Jan 2200"):
+        journey.plan()
