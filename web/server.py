@@ -19,6 +19,8 @@ _SETTINGS = {
     "loglevel": "warning",
     "limit_request_line": 2048,
     "timeout": 60,
+    "forwarded_allow_ips": "",  # nobody stands in front; gunicorn would believe this machine's SCRIPT_NAME otherwise
+    "forwarder_headers": "",
 }
 
 
