@@ -41,14 +41,19 @@ class Database:
 
     @contextmanager
     def writing_alone(self) -> Iterator[Session]:
-        """The same for the machinery: of all processes one at a time is in such a transaction.
-
-        The embedded database has one writer anyway.
-        """
-        with self.writing() as session:
-            if self.engine.dialect.name == "postgresql":
-                session.execute(select(func.pg_advisory_xact_lock(_MACHINERY)))
+        """The same for the machinery: of all processes one at a time is in such a transaction."""
+        with self._alone(), self.writing() as session:
             yield session
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other process is in here. The embedded database has one writer at a time anyway."""
+        if self.engine.dialect.name != "postgresql":
+            yield
+            return
+        with self.engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(_MACHINERY)))
+            yield
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -63,7 +68,7 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version's head."""
-        with self.engine.connect() as connection:
+        with self._alone(), self.engine.connect() as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -3,17 +3,25 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlmodel import col, func, select
 
-from tests.tracker.conftest import Installation
+from tests.tracker.conftest import Installation, settings_in
 from tests.tracker.histories import lanreotide
 from tracker import cases, follow_ups
+from tracker import secret as secrets
+from tracker.commands.common import prepare
+from tracker.db import connect
 from tracker.errors import ChangeRefused
 from tracker.ledger import verify
 from tracker.models import CaseEvent, Digest, Person, Reminder
 from workflows.planning import Plan
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
 
@@ -125,3 +133,20 @@ def test_one_case_opened_twice_at_once_is_opened_once_and_refused_once_in_words(
         assert [type(error) for error in raised] == [ChangeRefused, ChangeRefused]
     with place.database.reading() as session:
         assert list(session.exec(select(col(CaseEvent.seq)))) == [1, 1, 1]
+
+
+def test_an_empty_database_made_ready_by_several_at_once_is_made_ready_once(
+    postgres: "Postgres", tmp_path: Path
+) -> None:
+    url = postgres.create_database()
+    settings = settings_in(tmp_path, url)
+    key = secrets.create(settings.secret_file)
+    databases = [connect(settings, key) for _ in range(4)]
+    try:
+        works = [lambda database=database: prepare(settings, key, database) for database in databases]
+        assert at_once(*works) == []
+        databases[0].require_schema()
+    finally:
+        for database in databases:
+            database.close()
+        postgres.drop_database(url)

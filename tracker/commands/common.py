@@ -73,7 +73,7 @@ def prepare(settings: Settings, key: Secret, database: Database) -> None:
     from tracker import pathways
 
     database.migrate()
-    with database.writing() as session:
+    with database.writing_alone() as session:
         context = writing(session, actor="system:init", now=clock.now(settings), secret=key)
         pathways.publish(context, pathways.shipped())
 
