@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,7 +13,18 @@ from sqlmodel import Session, col, select
 
 from tracker import cases, chain, pathways
 from tracker.clock import local_date
-from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Heartbeat, ImportRun, Patient, Person, Reminder
+from tracker.models import (
+    Case,
+    CaseEvent,
+    Clinic,
+    FollowUpRow,
+    Heartbeat,
+    ImportRun,
+    PathwayVersion,
+    Patient,
+    Person,
+    Reminder,
+)
 from tracker.projection import case_values, follow_up_values, patient_values, reminder_values
 from workflows.errors import Refused
 from workflows.history import as_of
@@ -86,6 +98,7 @@ def _last_sweep(session: Session) -> datetime | None:
 def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     """Check every case, event, follow-up and reminder against the events."""
     verdict = Verdict()
+    verdict.wrong.extend(_changed_pathways(session))
     swept_at = _last_sweep(session)
     zones = {clinic.id: clinic.timezone for clinic in session.exec(select(Clinic))}
     for case in session.exec(select(Case).order_by(col(Case.id))).all():
@@ -94,6 +107,13 @@ def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     if orphans:
         verdict.broken.append(f"{orphans} event rows belong to no case")
     return verdict
+
+
+def _changed_pathways(session: Session) -> Iterator[str]:
+    """A published document is what its digest says, or cases are explained by a text that they did not run on."""
+    for row in session.exec(select(PathwayVersion)):
+        if hashlib.sha256(row.document.encode()).hexdigest() != row.digest:
+            yield f"pathway_version row {row.digest[:12]}…: its document is not the one that was published"
 
 
 def _has_case() -> Any:

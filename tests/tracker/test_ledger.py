@@ -72,6 +72,7 @@ def test_one_changed_byte_in_an_event_row_is_named(kept: Installation, change: s
         ("UPDATE patient_case SET navigator_id = NULL WHERE id = 1", "its navigator is not what its events say"),
         ("UPDATE clinic SET name = 'South' WHERE id = 1", "its clinic is not what its events say"),
         ("DELETE FROM reminder WHERE id = 1", "is not in the ledger"),
+        ("UPDATE pathway_version SET document = replace(document, '3 months', '9 months')", "its document is not"),
         ("UPDATE reminder SET status = 'withheld', raised_at = NULL WHERE id = 1", "its follow-up is open"),
         (
             "UPDATE reminder SET remind_on = '2040-01-01', status = 'pending', raised_at = NULL WHERE id = 1",
