@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tracker.errors import WrongSetting
+from tracker.mail.places import JournalPlace, SmtpServer, journal_place, smtp_server
 from workflows.limits import checked_email, iso_time
 
 _BASE_URL = re.compile(r"https?://[!-~]+")
@@ -21,16 +22,20 @@ class Settings:
     """Where things are kept, and (for rehearsals only) what time it is.
 
     ``now`` is an aware time that replaces the clock; long-running commands refuse it unless ``rehearsal``.
+    Without ``smtp`` mail goes into ``mail_dir``, unless it is off.
     """
 
     home: Path
-    database_url: str
+    database_url: str = field(repr=False)
     mail_dir: Path
     secret_file: Path
     mail_from: str
     base_url: str
     now: datetime | None = None
     rehearsal: bool = False
+    smtp: SmtpServer | None = None
+    mail_off: bool = False
+    journal: JournalPlace | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -41,6 +46,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from ``TRACKER_…`` variables; raises :class:`WrongSetting` for one that cannot be used."""
     env = os.environ if environment is None else environment
     home = Path(env.get("TRACKER_HOME") or "var").absolute()
+    smtp_url, journal = env.get("TRACKER_SMTP_URL", ""), env.get("TRACKER_MAIL_JOURNAL", "")
     return Settings(
         home=home,
         database_url=_database_url(env.get("TRACKER_DATABASE_URL", ""), home),
@@ -50,6 +56,9 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         base_url=_base_url(env.get("TRACKER_BASE_URL") or "http://127.0.0.1:5000"),
         now=_fixed_time(env.get("TRACKER_NOW", "")),
         rehearsal=env.get("TRACKER_REHEARSAL") == "1",
+        smtp=None if smtp_url in ("", "none") else smtp_server(smtp_url, env.get("TRACKER_SMTP_PASSWORD_FILE", "")),
+        mail_off=smtp_url == "none",
+        journal=journal_place(journal) if journal else None,
     )
 
 
