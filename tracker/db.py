@@ -31,6 +31,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.is_postgresql = engine.dialect.name == "postgresql"
         self._reading = engine.execution_options(read_only=True)
 
     @contextmanager
@@ -48,7 +49,7 @@ class Database:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Wait until no other process is in here. The embedded database has one writer at a time anyway."""
-        if self.engine.dialect.name != "postgresql":
+        if not self.is_postgresql:
             yield
             return
         with self.engine.begin() as connection:

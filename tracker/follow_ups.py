@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import col, select
 
+from tracker import digests
 from tracker.clock import local_date
 from tracker.models import Case, Clinic, FollowUpRow, Reminder
 from tracker.projection import follow_up_values, reminder_values
@@ -63,14 +64,20 @@ def _reconcile_reminders(writing: Writing, case: Case, planned: Plan) -> None:
     stored = {(row.follow_up_key, row.due_on, row.step): row for row in _locked(writing, case)}
     wanted = _wanted(planned)
     today = _local(writing, case, writing.now)
+    gone = digests.beyond_recall(writing.session, {row.digest_id for row in stored.values() if row.status == "raised"})
+    changed: set[int] = set()
     for key, row in stored.items():
-        if row.status == "raised":
-            row.reason = _after_death(case, _local(writing, case, row.raised_at or writing.now))
-        elif row.status == "withheld" and key in wanted:
-            row.status, row.reason = "pending", None
-        elif row.status == "pending" and key not in wanted:
-            _withdraw(writing, row, planned.follow_ups.get(row.follow_up_key), today)
+        told_by = row.digest_id
+        if row.status == "sent" or (told_by in gone and row.status == "raised"):
+            row.reason = _after_death(case, _local(writing, case, row.sent_at or row.raised_at or writing.now))
+            continue
+        _bring_up_to_date(writing, row, wanted.get(key), planned.follow_ups.get(row.follow_up_key), today)
+        if row.navigator_id != case.navigator_id:
+            row.navigator_id, row.digest_id = case.navigator_id, None
+        if told_by is not None and row.digest_id is None:
+            changed.add(told_by)
     writing.session.flush()
+    digests.mark_stale(writing.session, changed)
     _insert_reminders(writing, case, [values for key, values in wanted.items() if key not in stored])
 
 
@@ -86,12 +93,28 @@ def _wanted(planned: Plan) -> dict[_StepKey, dict[str, Any]]:
     return {(values["follow_up_key"], values["due_on"], values["step"]): values for values in steps}
 
 
+def _bring_up_to_date(
+    writing: Writing, row: Reminder, values: dict[str, Any] | None, item: FollowUp | None, today: date
+) -> None:
+    """A reminder that nobody has been told yet follows its plan: it waits again, moves, or is withheld."""
+    if values is None:
+        if row.status != "withheld":
+            _withdraw(writing, row, item, today)
+        return
+    if row.status == "withheld":
+        row.status, row.reason, row.planned_at = "pending", None, writing.now
+    elif row.status == "raised" and values["remind_on"] > today:
+        row.status, row.raised_at, row.digest_id = "pending", None, None
+    if row.status == "pending":
+        row.remind_on = values["remind_on"]
+
+
 def _withdraw(writing: Writing, row: Reminder, item: FollowUp | None, today: date) -> None:
     """A step whose day has come is withheld with the reason; one whose day has not come was never expected."""
     if row.remind_on > today:
         writing.session.delete(row)
         return
-    row.status, row.reason = "withheld", _why_withheld(row, item)
+    row.status, row.raised_at, row.digest_id, row.reason = "withheld", None, None, _why_withheld(row, item)
 
 
 def _why_withheld(row: Reminder, item: FollowUp | None) -> str:
@@ -102,14 +125,14 @@ def _why_withheld(row: Reminder, item: FollowUp | None) -> str:
     return f"{item.status} on {item.ended_on}"
 
 
-def _after_death(case: Case, raised_on: date) -> str | None:
-    """What is said of a reminder that was raised after a death that was learned of late."""
-    late = case.died_on is not None and raised_on >= case.died_on
-    return f"raised after the death on {case.died_on}" if late else None
+def _after_death(case: Case, told_on: date) -> str | None:
+    """What is said of a reminder that went out after a death that was learned of late."""
+    late = case.died_on is not None and told_on >= case.died_on
+    return f"sent after the death on {case.died_on}" if late else None
 
 
 def _insert_reminders(writing: Writing, case: Case, steps: Iterable[dict[str, Any]]) -> None:
-    place = {"case_id": case.id, "clinic_id": case.clinic_id, "status": "pending"}
+    place = _place(case) | {"status": "pending", "planned_at": writing.now}
     rows = [place | values for values in steps]
     if rows:
         writing.session.execute(insert(Reminder), rows)

@@ -11,15 +11,14 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from tracker import cases, chain, pathways
+from tracker import audit, cases, chain, pathways
+from tracker.balance import last_sweep, told_wrongly
 from tracker.clock import local_date
 from tracker.models import (
     Case,
     CaseEvent,
     Clinic,
     FollowUpRow,
-    Heartbeat,
-    ImportRun,
     PathwayVersion,
     Patient,
     Person,
@@ -42,7 +41,9 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
     expected: int = 0
     raised: int = 0
+    sent: int = 0
     withheld: int = 0
+    pending: int = 0
     missing: list[str] = field(default_factory=list)
     duplicate: list[str] = field(default_factory=list)
 
@@ -60,6 +61,8 @@ class Verdict:
             "reminders": {
                 "expected": self.expected,
                 "raised": self.raised,
+                "sent": self.sent,
+                "pending": self.pending,
                 "withheld": self.withheld,
                 "missing": len(self.missing),
                 "duplicate": len(self.duplicate),
@@ -87,25 +90,19 @@ class Swept:
         return remind_on <= local_date(self.at, self.zone) < self.today
 
 
-def _last_sweep(session: Session) -> datetime | None:
-    """When the last tick was; None where there was none, or where cases came in from a file since."""
-    beat = session.get(Heartbeat, "tick")
-    if beat is None or session.exec(select(ImportRun.id).where(ImportRun.at >= beat.at).limit(1)).first() is not None:
-        return None
-    return beat.at
-
-
 def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     """Check every case, event, follow-up and reminder against the events."""
     verdict = Verdict()
     verdict.wrong.extend(_changed_pathways(session))
-    swept_at = _last_sweep(session)
+    swept_at = last_sweep(session)
     zones = {clinic.id: clinic.timezone for clinic in session.exec(select(Clinic))}
     for case in session.exec(select(Case).order_by(col(Case.id))).all():
         _verify_case(session, verdict, case, chain_key, Swept(zones[case.clinic_id], now, swept_at))
     orphans = session.exec(select(func.count()).select_from(CaseEvent).where(~_has_case())).one()
     if orphans:
         verdict.broken.append(f"{orphans} event rows belong to no case")
+    verdict.broken.extend(audit.broken(session, chain_key))
+    verdict.missing.extend(told_wrongly(session, now))
     return verdict
 
 
@@ -135,7 +132,7 @@ def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, swe
         verdict.wrong.append(f"case {case.ref}: its events no longer fold: {refusal}")
         return
     _verify_rows(session, verdict, case, planned)
-    _verify_reminders(session, verdict, case, planned, swept, max(row.recorded_at for row in rows))
+    _verify_reminders(session, verdict, case, planned, swept)
 
 
 def _broken_links(case: Case, rows: list[CaseEvent], key: bytes) -> Iterator[str]:
@@ -191,36 +188,43 @@ def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) 
                 verdict.wrong.append(f"follow_up row {row.id} (case {case.ref}): {', '.join(wrong)} is not as planned")
 
 
-def _verify_reminders(
-    session: Session, verdict: Verdict, case: Case, planned: Plan, swept: Swept, planned_at: datetime
-) -> None:
+def _verify_reminders(session: Session, verdict: Verdict, case: Case, planned: Plan, swept: Swept) -> None:
     stored = list(session.exec(select(Reminder).where(Reminder.case_id == case.id)))
     keys = [(row.follow_up_key, row.due_on, row.step) for row in stored]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         verdict.duplicate.append(f"case {case.ref}: reminder {key} is there more than once")
     expected = {
-        (values["follow_up_key"], values["due_on"], values["step"]): values["remind_on"]
+        (values["follow_up_key"], values["due_on"], values["step"]): values
         for item in planned.open_items
         for values in reminder_values(planned.history.pathway, item)
     }
     for key in sorted(expected.keys() - set(keys)):
+        verdict.expected += expected[key]["remind_on"] <= swept.today
         verdict.missing.append(f"case {case.ref}: reminder {key[2]} of {key[0]} is not in the ledger")
     for row in stored:
-        verdict.raised += row.status == "raised"
-        verdict.withheld += row.status == "withheld"
-        verdict.expected += row.remind_on <= swept.today or row.status != "pending"
-        _weigh(verdict, case, row, expected.get((row.follow_up_key, row.due_on, row.step)), swept, planned_at)
+        _count(verdict, row, swept)
+        _weigh(verdict, case, row, expected.get((row.follow_up_key, row.due_on, row.step)), swept)
 
 
-def _weigh(
-    verdict: Verdict, case: Case, row: Reminder, planned_on: date | None, swept: Swept, planned_at: datetime
-) -> None:
+def _count(verdict: Verdict, row: Reminder, swept: Swept) -> None:
+    has_come = row.status != "pending" or row.remind_on <= swept.today
+    verdict.expected += has_come
+    verdict.raised += row.status in ("raised", "sent")
+    verdict.sent += row.status == "sent"
+    verdict.withheld += row.status == "withheld"
+    verdict.pending += has_come and row.status in ("pending", "raised")
+
+
+def _weigh(verdict: Verdict, case: Case, row: Reminder, values: dict[str, Any] | None, swept: Swept) -> None:
     where = f"reminder row {row.id} (case {case.ref}, {row.step} of {row.follow_up_key})"
-    if row.status == "withheld" and planned_on is not None:
+    if row.navigator_id != case.navigator_id:
+        verdict.wrong.append(f"{where}: its navigator is not the case's")
+    if row.status == "withheld" and values is not None:
         verdict.missing.append(f"{where}: it is withheld, and its follow-up is open")
     if row.status != "pending":
         return
+    planned_on = values["remind_on"] if values else None
     if planned_on != row.remind_on:
         verdict.wrong.append(f"{where}: it waits for {row.remind_on}, the plan says {planned_on}")
-    elif swept.passed_over(row.remind_on, planned_at):
+    elif swept.passed_over(row.remind_on, row.planned_at):
         verdict.missing.append(f"{where}: it was due on {row.remind_on} and has not been raised")

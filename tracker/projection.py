@@ -59,6 +59,7 @@ def follow_up_values(item: FollowUp) -> dict[str, Any]:
         "ended_by": item.ended_by or None,
         "end_reason": item.end_reason or None,
         "booked_for": item.booked_for,
+        "snoozed_until": item.snoozed_until,
         "moved_from": item.moved_from,
         "why": json.dumps(asdict(item.why), ensure_ascii=False),
     }
@@ -71,9 +72,18 @@ def why_of(text: str) -> Why:
 
 
 def remind_on(step: Step, item: FollowUp) -> date:
-    """The clinic's local date on which a step's reminder is raised."""
+    """The clinic's local date on which a step's reminder is raised.
+
+    The navigator is not reminded of what is booked before the day after the appointment, nor of what is snoozed
+    before the snooze ends. Escalations stay where they are: what is late is late, booked or not.
+    """
     start = {"opens": item.window.opens_on, "due": item.window.due_on, "late": item.window.late_on}[step.at]
-    return start + timedelta(days=step.plus_days)
+    day = start + timedelta(days=step.plus_days)
+    if step.to != "navigator":
+        return day
+    quiet_until = [item.booked_for + timedelta(days=1)] if item.booked_for else []
+    quiet_until += [item.snoozed_until] if item.snoozed_until else []
+    return max([day, *quiet_until])
 
 
 def reminder_values(pathway: Pathway, item: FollowUp) -> list[dict[str, Any]]:
@@ -84,6 +94,7 @@ def reminder_values(pathway: Pathway, item: FollowUp) -> list[dict[str, Any]]:
             "due_on": item.window.due_on,
             "step": step.id,
             "audience": step.to,
+            "urgent": step.urgent,
             "remind_on": remind_on(step, item),
         }
         for step in pathway.reminders[item.reminders]

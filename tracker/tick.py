@@ -6,50 +6,93 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tracker import leases, outbox
 from tracker.db import Database
-from tracker.mail.maildir import Maildir
+from tracker.digests import Sender, compose_digests
+from tracker.mail.posts import journal_of, transport_of
+from tracker.mail.transport import Transport
 from tracker.models import Heartbeat
-from tracker.outbox import deliver
-from tracker.reminders import Sender, compose_digests, sweep
+from tracker.outbox import Delivered
+from tracker.reminders import sweep
 from tracker.secret import Secret
 from tracker.settings import Settings
-from tracker.writing import writing
-
-ACTOR = "system:tick"
 
 
 @dataclass(frozen=True, slots=True)
 class TickReport:
-    """What one tick did."""
+    """What one tick did. ``swept``: it was this process that raised and composed.
+
+    ``retrying``, ``uncertain`` and ``rejected`` are how many messages stand so after it.
+    """
 
     now: datetime
+    swept: bool
     raised: int
     digests: int
     sent: int
     retrying: int
+    uncertain: int
+    rejected: int
 
     def as_json(self) -> dict[str, Any]:
         """The report as ``tick --json`` gives it."""
         return {
             "now": self.now.isoformat(),
-            "swept": True,
+            "swept": self.swept,
             "reminders": {"raised": self.raised},
             "digests": self.digests,
             "sent": self.sent,
             "retrying": self.retrying,
-            "uncertain": 0,
-            "rejected": 0,
+            "uncertain": self.uncertain,
+            "rejected": self.rejected,
         }
 
 
 def tick(database: Database, settings: Settings, secret: Secret, now: datetime) -> TickReport:
-    """Do what is due at ``now``; doing it again at once does nothing."""
+    """Do what is due at ``now``; doing it again at once does nothing. Any number of processes may.
+
+    Where mail is off, reminders are raised and no digest is written: what is told later is told in one.
+    """
     sender = Sender(settings.mail_from, settings.base_url, secret.derive("mail"))
-    with database.writing_alone() as session:
-        raised = sweep(session, now)
-    with database.writing_alone() as session:
-        digests = compose_digests(writing(session, actor=ACTOR, now=now, secret=secret), sender)
-    delivered = deliver(database, Maildir(settings.mail_dir), sender, now)
-    with database.writing_alone() as session:
-        session.merge(Heartbeat(part="tick", at=now))
-    return TickReport(now, raised, digests, delivered.sent, delivered.retrying)
+    raised = made = 0
+    with leases.held(database, "sweep", now) as mine:
+        if mine:
+            with database.writing() as session:
+                raised = sweep(session, now)
+            if not settings.mail_off:
+                with database.writing() as session:
+                    made = compose_digests(session, sender, now)
+            _beat(database, "tick", now)
+    delivered = _deliver(database, settings, sender, now)
+    standing = outbox.standing(database)
+    return TickReport(
+        now, mine, raised, made, delivered.sent, standing["retry_wait"], standing["uncertain"], standing["rejected"]
+    )
+
+
+def _deliver(database: Database, settings: Settings, sender: Sender, now: datetime) -> Delivered:
+    transport = transport_of(settings)
+    if transport is None:
+        return Delivered()
+    try:
+        done = outbox.deliver(database, transport, sender, now)
+        _reconcile(database, settings, transport, now)
+    finally:
+        transport.close()
+    _beat(database, "delivery", now)
+    return done
+
+
+def _reconcile(database: Database, settings: Settings, transport: Transport, now: datetime) -> None:
+    journal = journal_of(settings, transport)
+    if journal is not None:
+        outbox.reconcile(database, journal, now)
+
+
+def _beat(database: Database, part: str, now: datetime) -> None:
+    insert = postgresql.insert if database.is_postgresql else sqlite.insert
+    beat = insert(Heartbeat).values(part=part, at=now)
+    with database.writing() as session:
+        session.execute(beat.on_conflict_do_update(index_elements=["part"], set_={"at": now}))

@@ -124,6 +124,10 @@ class _Teller:
     def booked(self, event: Event, data: dict[str, Any]) -> Words:
         return f"Booked for {_date(data['for'])}: {self._activity(data)}", self._of_rule(data, "")
 
+    def snoozed(self, event: Event, data: dict[str, Any]) -> Words:
+        words = self._of_rule(data, data.get("reason", ""))
+        return f"No reminder before {_date(data['until'])}: {self._activity(data)}", words
+
     def requested(self, event: Event, data: dict[str, Any]) -> Words:
         return f"Test requested: {self._activity(data)}", data.get("reason", "")
 
@@ -161,6 +165,7 @@ _TELL: dict[str, Callable[[_Teller, Event, dict[str, Any]], Words]] = {
     "activity:waived": _Teller.waived,
     "activity:rescheduled": _Teller.rescheduled,
     "activity:booked": _Teller.booked,
+    "activity:snoozed": _Teller.snoozed,
     "test:requested": _Teller.requested,
     "contact:attempted": _Teller.contacted,
     "note:added": _Teller.noted,

@@ -115,6 +115,15 @@ class ActivityBooked(_Data):
     rule: str | None = None
 
 
+class ActivitySnoozed(_Data):
+    """The navigator is not reminded of the item before ``until``; what is due, and escalations, stay as they are."""
+
+    activity: str = Field(pattern=_SLUG)
+    until: _Day
+    reason: str | None = Field(default=None, max_length=2000)
+    rule: str | None = None
+
+
 class TestRequested(_Data):
     """A test asked for on clinical suspicion; any name, since the source's list ends with "etc." (S07)."""
 
@@ -180,6 +189,7 @@ _KINDS: dict[str, type[_Data]] = {
     "activity:waived": ActivityWaived,
     "activity:rescheduled": ActivityRescheduled,
     "activity:booked": ActivityBooked,
+    "activity:snoozed": ActivitySnoozed,
     "test:requested": TestRequested,
     "contact:attempted": ContactAttempted,
     "note:added": NoteAdded,

@@ -7,13 +7,14 @@ they were true and refuses one that is not possible there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from workflows.dates import in_words
 from workflows.derive import DERIVATIONS
 from workflows.errors import Refused
 from workflows.events import Event, effective, fact_value, facts_in
+from workflows.limits import LONGEST_SNOOZE
 from workflows.machine import Choice, FoundWarning, StateChange, machine_of
 from workflows.pathway import Pathway
 from workflows.records import Act, Booking, Contact, FactRecorded, Hold, Line, Moved, PlannedLine, Warned
@@ -336,6 +337,12 @@ class CaseHistory:
         self._check_activity(event.data["activity"])
         if event.data["activity"] == "procedure":
             self._book_procedure(event, date.fromisoformat(event.data["to"]))
+
+    def _on_activity_snoozed(self, event: Event) -> None:
+        self._check_activity(event.data["activity"])
+        until = date.fromisoformat(event.data["until"])
+        if not event.on < until <= event.on + timedelta(days=LONGEST_SNOOZE):
+            raise Refused(f"{until} is not within {LONGEST_SNOOZE} days after {event.on}")
 
     def _on_test_requested(self, event: Event) -> None:
         self.requests[event.id] = (event.data["activity"], event.on)

@@ -14,6 +14,9 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 LARGEST_NUMBER = 1e12
 """Far beyond any measurement, and small enough for every database and every calculation."""
 
+LONGEST_SNOOZE = 92
+"""Days: longer than a quarter, a snooze would be a way of forgetting."""
+
 _LEVELS = 2
 """An event's data holds values, or one object of values (the patient, the reasons)."""
 

@@ -163,12 +163,16 @@ class WarningRule(Part):
 
 
 class Step(Part):
-    """When a reminder goes out, counted in days from the opening, the due or the late day, and to whom."""
+    """When a reminder goes out, counted in days from the opening, the due or the late day, and to whom.
+
+    An urgent one does not wait for the clinic's next working day.
+    """
 
     id: str
     at: Literal["opens", "due", "late"]
     plus_days: int = 0
     to: Audience = "navigator"
+    urgent: bool = False
 
 
 class Satisfied(Part):

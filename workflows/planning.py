@@ -21,7 +21,7 @@ from workflows.records import Act
 from workflows.scopes import Clocks, live_scopes
 from workflows.series import FollowUp, Forecast, Scope, Series, series_name
 
-_QUIET = {"note:added", "contact:attempted", "warning:explained", "case:handed_over"}
+_QUIET = {"note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"}
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class Planner:
             "activity:waived": self._on_waived,
             "activity:rescheduled": self._on_rescheduled,
             "activity:booked": self._on_booked,
+            "activity:snoozed": self._on_snoozed,
         }
 
     def plan(self) -> Plan:
@@ -262,6 +263,11 @@ class Planner:
         series = self._target(event)
         if series is not None and series.item is not None:
             series.item.booked_for = date.fromisoformat(event.data["for"])
+
+    def _on_snoozed(self, event: Event) -> None:
+        series = self._target(event)
+        if series is not None and series.item is not None:
+            series.item.snoozed_until = date.fromisoformat(event.data["until"])
 
     def _target(self, event: Event) -> Series | None:
         """The item that is meant: of the rule named, or the one of the activity that is due first."""

@@ -64,6 +64,7 @@ class FollowUp:
     ended_by: str = ""
     end_reason: str = ""
     booked_for: date | None = None
+    snoozed_until: date | None = None
     moved_from: date | None = None
 
     @property

@@ -23,6 +23,7 @@ from workflows.planning import Planner
 from workflows.series import FollowUp
 
 T = TypeVar("T")
+SNOOZE = timedelta(days=5)
 
 EXPLAINED, EXPLAINED_LATER = 0.88, 0.4
 """Shares of warnings with a reason at once, and of the others with one some time later."""
@@ -158,6 +159,10 @@ class Journey:
         else:
             outcome = "reached" if step.kind == "reach" else self.pick(("no-answer", "call-later"))
             self.tell("contact:attempted", channel="phone", outcome=outcome)
+            if outcome == "call-later":
+                self.tell(
+                    "activity:snoozed", **about, until=(self.now + SNOOZE).isoformat(), reason="to be called again"
+                )
 
     def do(self, activity: str) -> None:
         results = words.RESULTS.get(activity)

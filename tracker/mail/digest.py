@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from workflows.dates import in_words
 
-_HEADINGS = {
-    "escalate-clinician": "Overdue, to be escalated to the clinician",
-    "escalate-lead": "Overdue, to be escalated to the clinic lead",
+_OF_ACTIVITY = {
+    "hold-review": "On hold, up for review",
+    "plan-needed": "Without a next step",
+}
+_OF_STEP = {
+    "escalate-clinician": "Overdue, escalated to the clinician",
+    "escalate-lead": "Overdue, escalated to the clinic lead",
     "overdue": "Overdue",
     "due": "Due",
-    "opens": "May be done from now on",
+    "opens": "New: may be done from now on",
 }
+_NOBODY_NAMED = "Overdue, and the clinic names nobody to escalate to"
+_TOLD_LATE = "Late: this should have reached you before today"
+_ORDER = (_TOLD_LATE, _NOBODY_NAMED, *_OF_STEP.values(), *_OF_ACTIVITY.values())
 
 _AT_MOST = 20
 """Items named one by one under a heading; a longer list is read on the dashboard, not in a mail."""
@@ -25,57 +36,119 @@ _AT_MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """One follow-up: the number of its case's row (not the patient's), the step reached, the due date."""
+    """One follow-up: the number of its case's row (not the patient's), the step reached, the due date.
+
+    ``told_late``: it could have been told on an earlier day. ``as_named``: it goes to whom the step means.
+    """
 
     case_id: int
+    activity: str
     step: str
     due_on: date
     days_late: int
+    told_late: bool = False
+    as_named: bool = True
 
 
-def compose(
-    items: Sequence[DigestItem],
-    sender: str,
-    recipient: str,
-    message_id: str,
-    base_url: str,
-    day: date,
-    now: datetime,
-) -> bytes:
-    """The message as it will be sent, byte for byte."""
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Everything that a digest is made of."""
+
+    sender: str
+    recipient: str
+    message_id: str
+    base_url: str
+    day: date
+    written_at: datetime
+    items: Sequence[DigestItem]
+    overdue_in_all: int = 0
+    may_be_a_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item in words, and where it is to be seen."""
+
+    words: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Items under one heading; ``more`` of them are not named."""
+
+    heading: str
+    number: int
+    lines: list[Line]
+    more: int
+
+
+def compose(letter: Letter) -> bytes:
+    """The message as it will be sent, byte for byte: plain text, and the same as HTML."""
     message = EmailMessage(policy=SMTP)
-    message["From"] = sender
-    message["To"] = recipient
-    message["Subject"] = f"Follow-ups for {in_words(day)}: {len(items)} to look at"
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = message_id
+    message["From"] = letter.sender
+    message["To"] = letter.recipient
+    message["Subject"] = _subject(letter)
+    message["Date"] = format_datetime(letter.written_at)
+    message["Message-ID"] = letter.message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_text(items, base_url, day))
+    sections = list(_sections(letter))
+    about = {"letter": letter, "sections": sections, "day": in_words(letter.day), "notes": list(_notes(letter))}
+    message.set_content(_template("digest.txt").render(about))
+    message.add_alternative(_template("digest.html").render(about), subtype="html")
+    message.set_boundary(f"=={letter.message_id.strip('<>').partition('@')[0]}==")
     return message.as_bytes()
 
 
-def _text(items: Sequence[DigestItem], base_url: str, day: date) -> str:
-    lines = [f"Follow-ups that need you, {in_words(day)}.", "", f"All of them, with reasons: {base_url}/", ""]
-    known = [*_HEADINGS, *sorted({item.step for item in items} - _HEADINGS.keys())]
-    for step in known:
-        of_step = [item for item in items if item.step == step]
-        if of_step:
-            lines += [
-                f"{_HEADINGS.get(step, step)} ({len(of_step)})",
-                *_listed(of_step, base_url),
-                "",
-            ]
-    lines.append("What the tracker shows is the truth; this message is only a copy of one moment.")
-    return "\n".join(lines) + "\n"
+def _subject(letter: Letter) -> str:
+    again = "Perhaps once more: " if letter.may_be_a_repeat else ""
+    return f"{again}Follow-ups for {in_words(letter.day)}: {len(letter.items)} to look at"
 
 
-def _listed(items: Sequence[DigestItem], base_url: str) -> list[str]:
-    lines = [_line(item, base_url) for item in items[:_AT_MOST]]
-    if len(items) > _AT_MOST:
-        lines.append(f"  - and {len(items) - _AT_MOST} more: {base_url}/")
-    return lines
+def _notes(letter: Letter) -> Iterator[str]:
+    if letter.may_be_a_repeat:
+        yield "You may have received this before: the mail server did not say whether it had."
+    if any(item.told_late for item in letter.items):
+        yield "Some of this comes late: the tracker or the mail server did not work on the day it was meant for."
+    if letter.overdue_in_all:
+        yield f"Overdue in all, with what you were told before: {letter.overdue_in_all}."
 
 
-def _line(item: DigestItem, base_url: str) -> str:
+def _sections(letter: Letter) -> Iterator[Section]:
+    by_heading: dict[str, list[DigestItem]] = {}
+    for item in letter.items:
+        by_heading.setdefault(_heading(item), []).append(item)
+    order = [*_ORDER, *sorted(by_heading.keys() - set(_ORDER))]
+    for heading in order:
+        found = by_heading.get(heading, [])
+        if found:
+            lines = [_line(item, letter.base_url) for item in found[:_AT_MOST]]
+            yield Section(heading, len(found), lines, len(found) - len(lines))
+
+
+def _heading(item: DigestItem) -> str:
+    if item.told_late:
+        return _TOLD_LATE
+    if not item.as_named:
+        return _NOBODY_NAMED
+    if item.step in ("opens", "due") or item.activity == "plan-needed":
+        return _OF_ACTIVITY.get(item.activity) or _OF_STEP.get(item.step, item.step)
+    return _OF_STEP.get(item.step, item.step)
+
+
+def _line(item: DigestItem, base_url: str) -> Line:
     late = f", {item.days_late} {'day' if item.days_late == 1 else 'days'} late" if item.days_late else ""
-    return f"  - due {in_words(item.due_on)}{late}: {base_url}/go/{item.case_id}"
+    return Line(f"due {in_words(item.due_on)}{late}", f"{base_url}/go/{item.case_id}")
+
+
+@cache
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name)

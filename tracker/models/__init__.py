@@ -1,10 +1,12 @@
 """The tables. Schema changes need a migration; ``alembic check`` keeps them equal."""
 
-from tracker.models.cases import Case, CaseEvent, Clinic, ImportRun, PathwayVersion, Patient, Person
+from tracker.models.cases import Absence, Case, CaseEvent, Clinic, ImportRun, PathwayVersion, Patient, Person
 from tracker.models.follow_ups import FollowUpRow, Reminder
-from tracker.models.mail import Digest, Heartbeat, OutboxMessage
+from tracker.models.mail import AuditEntry, Digest, Heartbeat, Lease, LedgerCheck, OutboxMessage
 
 __all__ = [
+    "Absence",
+    "AuditEntry",
     "Case",
     "CaseEvent",
     "Clinic",
@@ -12,6 +14,8 @@ __all__ = [
     "FollowUpRow",
     "Heartbeat",
     "ImportRun",
+    "Lease",
+    "LedgerCheck",
     "OutboxMessage",
     "PathwayVersion",
     "Patient",

@@ -1,6 +1,6 @@
 """Clinics, people, patients, cases, and the events that are the truth about them."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field
@@ -9,20 +9,43 @@ from tracker.models.base import Table
 
 
 class Clinic(Table, table=True):
-    """A clinic, with the zone in which its dates are local, and who hears of escalations."""
+    """A clinic: the zone in which its dates are local, who hears of escalations, and when it writes.
+
+    ``working_days`` are digits of ISO weekdays (1 is Monday); ``holidays`` names a calendar such as ``GB-ENG``.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True, max_length=120)
     timezone: str = Field(max_length=64)
     lead_email: str | None = Field(default=None, max_length=254)
     clinician_email: str | None = Field(default=None, max_length=254)
+    mail_from: str | None = Field(default=None, max_length=254)
+    digest_at: time = time(7, 30)
+    working_days: str = Field(default="12345", max_length=7)
+    holidays: str | None = Field(default=None, max_length=16)
 
 
 class Person(Table, table=True):
-    """Somebody who looks after cases."""
+    """Somebody who looks after cases or hears of them.
+
+    ``digest_days``: digits of the ISO weekdays on which a digest is wanted; none means urgent items only.
+    """
 
     id: int | None = Field(default=None, primary_key=True)
     email: str = Field(unique=True, max_length=254)
+    digest_days: str = Field(default="1234567", max_length=7)
+
+
+class Absence(Table, table=True):
+    """When somebody is away, first and last day included, and who stands in; nobody named means the clinic's lead."""
+
+    __table_args__ = (CheckConstraint("from_on <= until_on", name="in_order"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    person_id: int = Field(foreign_key="person.id", index=True)
+    from_on: date
+    until_on: date
+    stand_in: str | None = Field(default=None, max_length=254)
 
 
 class PathwayVersion(Table, table=True):

@@ -57,6 +57,7 @@ class FollowUpRow(Table, table=True):
     ended_by: str | None = Field(default=None, max_length=120)
     end_reason: str | None = Field(default=None, sa_column=Column(Text))
     booked_for: date | None = None
+    snoozed_until: date | None = None
     moved_from: date | None = None
     why: str = Field(sa_column=Column(Text, nullable=False))
 
@@ -64,14 +65,16 @@ class FollowUpRow(Table, table=True):
 class Reminder(Table, table=True):
     """The ledger: one row for each follow-up, due date and step, written when the follow-up is planned.
 
-    ``pending`` until its local date comes, then ``raised`` by the sweep; ``withheld`` with a reason where the
-    follow-up ended first. The unique key is what makes a reminder happen once.
+    ``pending`` until its local date comes, ``raised`` by the sweep, ``sent`` when the digest that tells it has
+    left; ``withheld`` with a reason where the follow-up ended first. The unique key is what makes a reminder happen
+    once. ``planned_at`` is when it became known; clinic and navigator are copied in for the sweep and the digest.
     """
 
     __table_args__ = (
         UniqueConstraint("case_id", "follow_up_key", "due_on", "step"),
-        CheckConstraint("status IN ('pending', 'raised', 'withheld')", name="status_known"),
-        CheckConstraint("(status = 'raised') = (raised_at IS NOT NULL)", name="raised_has_time"),
+        CheckConstraint("status IN ('pending', 'raised', 'sent', 'withheld')", name="status_known"),
+        CheckConstraint("(status IN ('raised', 'sent')) = (raised_at IS NOT NULL)", name="raised_has_time"),
+        CheckConstraint("(status = 'sent') = (sent_at IS NOT NULL)", name="sent_has_time"),
         Index(
             "ix_reminder_pending",
             "clinic_id",
@@ -82,6 +85,9 @@ class Reminder(Table, table=True):
         Index(
             "ix_reminder_to_digest",
             "clinic_id",
+            "navigator_id",
+            "audience",
+            "urgent",
             sqlite_where=text("status = 'raised' AND digest_id IS NULL"),
             postgresql_where=text("status = 'raised' AND digest_id IS NULL"),
         ),
@@ -90,12 +96,16 @@ class Reminder(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)
     case_id: int = Field(foreign_key="patient_case.id")
     clinic_id: int = Field(foreign_key="clinic.id")
+    navigator_id: int | None = Field(default=None, foreign_key="person.id")
     follow_up_key: str = Field(max_length=200)
     due_on: date
     step: str = Field(max_length=32)
     audience: str = Field(max_length=16)
+    urgent: bool = False
     remind_on: date
+    planned_at: datetime
     status: str = Field(default="pending", max_length=16)
     raised_at: datetime | None = None
+    sent_at: datetime | None = None
     reason: str | None = Field(default=None, max_length=200)
     digest_id: int | None = Field(default=None, foreign_key="digest.id", index=True)
