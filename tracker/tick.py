@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tracker import leases, outbox
+from tracker.balance import check_nightly
 from tracker.db import Database
 from tracker.digests import Sender, compose_digests
 from tracker.mail.posts import journal_of, transport_of
@@ -18,6 +20,8 @@ from tracker.outbox import Delivered
 from tracker.reminders import sweep
 from tracker.secret import Secret
 from tracker.settings import Settings
+
+_MINUTE, _HOUR = 60, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,25 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
     return TickReport(
         now, mine, raised, made, delivered.sent, standing["retry_wait"], standing["uncertain"], standing["rejected"]
     )
+
+
+def nightly(database: Database, now: datetime) -> bool:
+    """Weigh the ledger, once for each UTC date; whether it was done now, by this process."""
+    with leases.held(database, "nightly", now) as mine:
+        if not mine:
+            return False
+        with database.writing() as session:
+            return check_nightly(session, now)
+
+
+def wakes(
+    database: Database, settings: Settings, secret: Secret, clock: Callable[[], datetime]
+) -> dict[Callable[[], object], int]:
+    """What a scheduler wakes, and after how many seconds again."""
+    return {
+        lambda: tick(database, settings, secret, clock()): _MINUTE,
+        lambda: nightly(database, clock()): _HOUR,
+    }
 
 
 def _deliver(database: Database, settings: Settings, sender: Sender, now: datetime) -> Delivered:

@@ -8,7 +8,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it carries no types
 
 from tracker import logs, scheduler
-from tracker.tick import tick
+from tracker.tick import wakes
 from web import create_app
 from web.desk import desk
 
@@ -48,7 +48,7 @@ class _Server(BaseApplication):
 def start_scheduler(app: Flask) -> Callable[[], None]:
     """Tick now and every minute in a thread of this process; returns what stops it."""
     place = desk(app)
-    return scheduler.start(lambda: tick(place.database, place.settings, place.secret, place.now()))
+    return scheduler.start(wakes(place.database, place.settings, place.secret, place.now))
 
 
 def serve(port: int, *, with_scheduler: bool) -> None:

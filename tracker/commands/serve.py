@@ -58,7 +58,7 @@ def scheduler() -> None:
 
     refuse_fixed_time(from_environment())
     with desk() as d:
-        stop = start(lambda: ticking.tick(d.database, d.settings, d.secret, clock.now(d.settings)))
+        stop = start(ticking.wakes(d.database, d.settings, d.secret, lambda: clock.now(d.settings)))
         click.echo("Ticking every minute. Ctrl-C stops it.", err=True)
         try:
             threading.Event().wait()
