@@ -15,7 +15,8 @@ _SECONDS = range(1, 121)
 """A message's lease is 15 minutes; no single wait may come near it."""
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_HOST = re.compile(r"[a-z0-9][a-z0-9._:-]*")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 class Tls(StrEnum):
@@ -36,6 +37,10 @@ class Account:
 
     def __repr__(self) -> str:
         return "Account(…)"
+
+    def secret(self) -> bytes:
+        """The password; raises OSError where its file cannot be read."""
+        return self.password_file.read_bytes().strip() if self.password_file else self.password.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +129,8 @@ def _imap_mailbox(url: str) -> ImapMailbox:
     parts = _split(url, name, ("imaps",), "imaps://user:password@mail.example.org/INBOX")
     options = _options(parts.query, name, ("ca", "timeout"))
     account = _account(parts, name)
-    if account is None or not account.password:
-        raise WrongSetting(f"{name}: imaps:// needs a user and a password")
+    if account is None or not account.password or not (account.user + account.password).isascii():
+        raise WrongSetting(f"{name}: imaps:// needs a user and a password, both without accents")
     mailbox = unquote(parts.path).removeprefix("/") or "INBOX"
     if re.fullmatch(r"[ -~]+", mailbox) is None:
         raise WrongSetting(f"{name}: the mailbox is named in plain letters, digits and signs")
@@ -154,7 +159,7 @@ def _split(url: str, name: str, schemes: tuple[str, ...], example: str) -> Split
 
 def _host(parts: SplitResult, name: str) -> str:
     host = parts.hostname or ""
-    if _HOST.fullmatch(host) is None:
+    if _HOST.fullmatch(host) is None and _address(host) is None:
         raise WrongSetting(f"{name}: the name of the host is missing or wrong")
     return host
 
@@ -231,7 +236,12 @@ def _absolute(text: str, name: str = "TRACKER_MAIL_JOURNAL") -> Path:
 
 
 def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return address.is_loopback if address else host == "localhost"
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return None
