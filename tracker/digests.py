@@ -18,7 +18,7 @@ from tracker import addressees, working_days
 from tracker.addressees import Addressees
 from tracker.clock import local_date
 from tracker.mail.digest import DigestItem, Letter, compose
-from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
+from tracker.models import WAITING, Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
 from workflows.limits import checked_email
 
 _log = structlog.get_logger()
@@ -27,7 +27,6 @@ _AT_ONCE = 500
 """Rows named in one statement."""
 
 _BEYOND_RECALL = ("transmitting", "uncertain", "sent")
-_CAN_BE_TAKEN_BACK = ("queued", "retry_wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +185,13 @@ def _take_back_earlier(session: Session, clinic_id: int, recipient: str, now: da
     waiting = (
         select(col(OutboxMessage.digest_id))
         .join(Digest, col(Digest.id) == col(OutboxMessage.digest_id))
-        .where(col(OutboxMessage.state).in_(_CAN_BE_TAKEN_BACK))
+        .where(WAITING)
         .where(col(OutboxMessage.recipient) == recipient, col(Digest.clinic_id) == clinic_id)
         .order_by(col(OutboxMessage.digest_id))
     )
     for digest_id in session.execute(waiting).scalars().all():
         release(session, digest_id)
-        mine = and_(col(OutboxMessage.digest_id) == digest_id, col(OutboxMessage.state).in_(_CAN_BE_TAKEN_BACK))
+        mine = and_(col(OutboxMessage.digest_id) == digest_id, WAITING)
         cancelled = {"state": "cancelled", "settled_at": now, "problem": "told in a later digest"}
         taken = session.execute(quietly(update(OutboxMessage).where(mine).values(**cancelled)))
         if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult

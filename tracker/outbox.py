@@ -23,7 +23,7 @@ from tracker.db import Database
 from tracker.digests import Sender
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.mail.transport import Journal, Outcome, Parcel, Result, Transport
-from tracker.models import OutboxMessage, Reminder
+from tracker.models import IN_HAND, IN_QUESTION, WAITING, OutboxMessage, Reminder
 from tracker.writing import Writing
 
 _log = structlog.get_logger()
@@ -41,7 +41,7 @@ _ROUND_SECONDS = 45
 _OLD = timedelta(hours=12)
 _TRIES = 3
 _BREATH = 0.2
-_WAITING = ("queued", "retry_wait")
+_UNSETTLED = ("queued", "retry_wait", "claimed", "transmitting", "rejected", "uncertain")
 
 
 @dataclass(slots=True)
@@ -206,11 +206,10 @@ def deliver(database: Database, transport: Transport, sender: Sender, now: datet
 
 def standing(database: Database) -> dict[str, int]:
     """How many messages there are in each state that is not the end of it."""
-    states = (*_WAITING, "claimed", "transmitting", "rejected", "uncertain")
-    counted = select(col(OutboxMessage.state), func.count()).where(col(OutboxMessage.state).in_(states))
+    counted = select(col(OutboxMessage.state), func.count()).group_by(col(OutboxMessage.state))
     with database.reading() as session:
-        found = session.execute(counted.group_by(col(OutboxMessage.state))).all()
-    return dict.fromkeys(states, 0) | {row[0]: row[1] for row in found}
+        found = [row for part in (WAITING, IN_HAND, IN_QUESTION) for row in session.execute(counted.where(part))]
+    return dict.fromkeys(_UNSETTLED, 0) | {row[0]: row[1] for row in found}
 
 
 def _columns() -> Any:
@@ -233,7 +232,7 @@ def _claim(database: Database, now: datetime) -> Sequence[Row[Any]]:
     is_due = or_(col(OutboxMessage.next_try_at) <= now, col(OutboxMessage.next_try_at) > now + _BACK_OFF[-1])
     waiting = (
         select(col(OutboxMessage.id))
-        .where(col(OutboxMessage.state).in_(_WAITING), is_due)
+        .where(WAITING, is_due)
         .order_by(col(OutboxMessage.next_try_at), col(OutboxMessage.id))
         .limit(_CLAIM)
         .with_for_update(skip_locked=True)
@@ -253,7 +252,7 @@ def _claim(database: Database, now: datetime) -> Sequence[Row[Any]]:
 def _something_waits(database: Database, is_due: ColumnElement[bool]) -> bool:
     """Asked without the writer's lock, which a tick with nothing to send leaves to others."""
     with database.reading() as session:
-        waiting = select(col(OutboxMessage.id)).where(col(OutboxMessage.state).in_(_WAITING), is_due)
+        waiting = select(col(OutboxMessage.id)).where(WAITING, is_due)
         return session.execute(waiting.limit(1)).first() is not None
 
 
@@ -297,12 +296,12 @@ def _change_one(session: Session, which: ColumnElement[bool], values: dict[str, 
 def recover(database: Database, now: datetime) -> None:
     """Take over what somebody claimed and did not finish in time. What may have left is in doubt, not sent again."""
     over = or_(col(OutboxMessage.lease_until) < now, col(OutboxMessage.lease_until) > now + LEASE)
-    left = and_(col(OutboxMessage.state).in_(("claimed", "transmitting")), over)
-    rejected_and_changed = and_(col(OutboxMessage.state) == "rejected", col(OutboxMessage.stale))
+    left = and_(IN_HAND, over)
+    rejected_and_changed = and_(IN_QUESTION, col(OutboxMessage.state) == "rejected", col(OutboxMessage.stale))
     with database.reading() as session:
-        found = session.execute(select(col(OutboxMessage.id)).where(or_(left, rejected_and_changed)).limit(1)).first()
-    if found is None:
-        return
+        one = select(col(OutboxMessage.id)).limit(1)
+        if not any(session.execute(one.where(which)).first() for which in (left, rejected_and_changed)):
+            return
     doubt = {"doubted_at": now, "problem": "the tracker stopped while the message was leaving"}
     with database.writing() as session:
         claimed = and_(left, col(OutboxMessage.state) == "claimed")
@@ -320,7 +319,7 @@ def reconcile(database: Database, journal: Journal, now: datetime) -> None:
     for a person to decide.
     """
     with database.reading() as session:
-        doubted = select(OutboxMessage).where(col(OutboxMessage.state) == "uncertain")
+        doubted = select(OutboxMessage).where(IN_QUESTION, col(OutboxMessage.state) == "uncertain")
         rows = session.execute(doubted.order_by(col(OutboxMessage.id))).scalars().all()
     if not rows:
         return

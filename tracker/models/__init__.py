@@ -2,9 +2,22 @@
 
 from tracker.models.cases import Absence, Case, CaseEvent, Clinic, ImportRun, PathwayVersion, Patient, Person
 from tracker.models.follow_ups import FollowUpRow, Reminder
-from tracker.models.mail import AuditEntry, Digest, Heartbeat, Lease, LedgerCheck, OutboxMessage
+from tracker.models.mail import (
+    IN_HAND,
+    IN_QUESTION,
+    WAITING,
+    AuditEntry,
+    Digest,
+    Heartbeat,
+    Lease,
+    LedgerCheck,
+    OutboxMessage,
+)
 
 __all__ = [
+    "IN_HAND",
+    "IN_QUESTION",
+    "WAITING",
     "Absence",
     "AuditEntry",
     "Case",

@@ -2,8 +2,8 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, text
-from sqlmodel import Field
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Index, LargeBinary, Text, bindparam, text
+from sqlmodel import Field, col
 
 from tracker.models.base import Table
 
@@ -71,6 +71,20 @@ class OutboxMessage(Table, table=True):
     problem: str | None = Field(default=None, max_length=200)
     settled_at: datetime | None = None
     settled_by: str | None = Field(default=None, max_length=254)
+
+
+def _is_one_of(*states: str) -> ColumnElement[bool]:
+    """The condition word for word as its partial index has it; with bound values SQLite would read the whole table."""
+    listed = bindparam("states", states, expanding=True, literal_execute=True, unique=True)
+    return col(OutboxMessage.state).in_(listed)
+
+
+WAITING = _is_one_of("queued", "retry_wait")
+"""Messages that are to be tried, now or later."""
+IN_HAND = _is_one_of("claimed", "transmitting")
+"""Messages that a deliverer has."""
+IN_QUESTION = _is_one_of("rejected", "uncertain")
+"""Messages that somebody has to decide about."""
 
 
 class Heartbeat(Table, table=True):
