@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Column, ColumnElement, Index, LargeBinary, Text, bindparam, text
+from sqlalchemy import BindParameter, CheckConstraint, Column, ColumnElement, Index, LargeBinary, Text, bindparam, text
 from sqlmodel import Field, col
 
 from tracker.models.base import Table
@@ -75,7 +75,9 @@ class OutboxMessage(Table, table=True):
 
 def _is_one_of(*states: str) -> ColumnElement[bool]:
     """The condition word for word as its partial index has it; with bound values SQLite would read the whole table."""
-    listed = bindparam("states", states, expanding=True, literal_execute=True, unique=True)
+    listed: BindParameter[list[str]] = bindparam(
+        "states", list(states), expanding=True, literal_execute=True, unique=True
+    )
     return col(OutboxMessage.state).in_(listed)
 
 
