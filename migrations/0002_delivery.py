@@ -142,7 +142,9 @@ def _reminders() -> None:
         " planned_at = (SELECT max(recorded_at) FROM case_event WHERE case_id = reminder.case_id)"
     )
     untold = sa.text("status = 'raised' AND digest_id IS NULL")
+    in_a_digest = sa.text("digest_id IS NOT NULL")
     op.drop_index("ix_reminder_to_digest", table_name="reminder")
+    op.drop_index("ix_reminder_digest_id", table_name="reminder")
     with op.batch_alter_table("reminder") as table:
         table.alter_column("planned_at", existing_type=_UTC(), nullable=False)
         table.create_foreign_key(op.f("fk_reminder_navigator_id_person"), "person", ["navigator_id"], ["id"])
@@ -156,6 +158,7 @@ def _reminders() -> None:
         table.create_index(
             "ix_reminder_to_digest", ["clinic_id", "navigator_id", "audience", "urgent"], **_where(untold)
         )
+        table.create_index("ix_reminder_digest_id", ["digest_id"], **_where(in_a_digest))
     op.execute(
         "UPDATE reminder SET status = 'sent', sent_at = m.settled_at FROM outbox_message m"
         " WHERE m.digest_id = reminder.digest_id AND m.state = 'sent' AND reminder.status = 'raised'"

@@ -91,6 +91,13 @@ class Reminder(Table, table=True):
             sqlite_where=text("status = 'raised' AND digest_id IS NULL"),
             postgresql_where=text("status = 'raised' AND digest_id IS NULL"),
         ),
+        # Without the condition SQLite would look up in it what is in no digest: nearly every reminder there is.
+        Index(
+            "ix_reminder_digest_id",
+            "digest_id",
+            sqlite_where=text("digest_id IS NOT NULL"),
+            postgresql_where=text("digest_id IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -108,4 +115,4 @@ class Reminder(Table, table=True):
     raised_at: datetime | None = None
     sent_at: datetime | None = None
     reason: str | None = Field(default=None, max_length=200)
-    digest_id: int | None = Field(default=None, foreign_key="digest.id", index=True)
+    digest_id: int | None = Field(default=None, foreign_key="digest.id")
