@@ -1,0 +1,148 @@
+"""The outbox to look at: what went, what waits, and what is in question. Never what a message says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlmodel import Session, col
+
+from tracker.models import IN_HAND, IN_QUESTION, WAITING, AuditEntry, Clinic, Digest, OutboxMessage
+
+_BY_HAND = ("mail:sent-again", "mail:arrived", "mail:given-up")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: for whom, of which clinic day, how much it tells, and what has become of it.
+
+    Times are aware; ``timezone`` is the clinic's. ``problem`` is the reason of the last failure, in words.
+    """
+
+    id: int
+    clinic: str
+    timezone: str
+    recipient: str
+    on: date
+    items: int
+    reminders: int
+    state: str
+    attempt: int
+    failures: int
+    repeat: int
+    created_at: datetime
+    next_try_at: datetime
+    doubted_at: datetime | None
+    problem: str | None
+    settled_at: datetime | None
+    settled_by: str | None
+
+    @property
+    def seen(self) -> str:
+        """What a page shows, so that an answer to it can say what it was about."""
+        return f"{self.state}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The first messages of a list, and how many there are in all."""
+
+    items: list[Message]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the list of settled messages; ``after`` is the number from which it goes on, None at the end."""
+
+    items: list[Message]
+    after: int | None
+
+
+def in_question(session: Session, size: int) -> Part:
+    """Messages that somebody has to decide about, the oldest first."""
+    return _part(session, IN_QUESTION, (col(OutboxMessage.id),), size)
+
+
+def waiting(session: Session, size: int) -> Part:
+    """Messages that will be tried, the next first; before them those that are being sent just now."""
+    leaving = _part(session, IN_HAND, (col(OutboxMessage.lease_until), col(OutboxMessage.id)), size)
+    queued = _part(session, WAITING, (col(OutboxMessage.next_try_at), col(OutboxMessage.id)), size)
+    return Part([*leaving.items, *queued.items][:size], leaving.number + queued.number)
+
+
+def settled(session: Session, after: int | None, size: int) -> Page:
+    """Messages that were sent or taken back, the latest first, by when they were written."""
+    found = _messages().where(col(OutboxMessage.state).in_(("sent", "cancelled")))
+    if after is not None:
+        found = found.where(col(OutboxMessage.id) < after)
+    rows = session.execute(found.order_by(col(OutboxMessage.id).desc()).limit(size + 1)).all()
+    items = [_message(row) for row in rows[:size]]
+    return Page(items, items[-1].id if len(rows) > size else None)
+
+
+def number_in_question(session: Session) -> int:
+    """How many messages somebody has to decide about."""
+    return int(session.execute(select(func.count()).select_from(OutboxMessage).where(IN_QUESTION)).scalar_one())
+
+
+def oldest_waiting(session: Session) -> datetime | None:
+    """When the oldest of the messages that have not left was written."""
+    return _one_time(session, select(func.min(col(OutboxMessage.created_at))).where(WAITING))
+
+
+def oldest_doubt(session: Session) -> datetime | None:
+    """Since when it is not known of some message whether it has arrived."""
+    doubted = select(func.min(col(OutboxMessage.doubted_at))).where(IN_QUESTION)
+    return _one_time(session, doubted.where(col(OutboxMessage.state) == "uncertain"))
+
+
+def _one_time(session: Session, found: Any) -> datetime | None:
+    moment: datetime | None = session.execute(found).scalar_one()
+    return moment
+
+
+def settled_by_hand(session: Session, size: int) -> Sequence[AuditEntry]:
+    """The last entries of the audit that are about messages, the latest first."""
+    found = select(AuditEntry).where(col(AuditEntry.kind).in_(_BY_HAND))
+    return session.execute(found.order_by(col(AuditEntry.seq).desc()).limit(size)).scalars().all()
+
+
+def _part(session: Session, which: Any, order: tuple[Any, ...], size: int) -> Part:
+    rows = session.execute(_messages().where(which).order_by(*order).limit(size)).all()
+    number = session.execute(select(func.count()).select_from(OutboxMessage).where(which)).scalar_one()
+    return Part([_message(row) for row in rows], number)
+
+
+def _messages() -> Any:
+    """Everything but the content, which is as long as all the rest."""
+    return (
+        select(
+            col(OutboxMessage.id),
+            col(Clinic.name).label("clinic"),
+            col(Clinic.timezone),
+            col(OutboxMessage.recipient),
+            col(Digest.on),
+            col(Digest.items),
+            col(Digest.reminders),
+            col(OutboxMessage.state),
+            col(OutboxMessage.attempt),
+            col(OutboxMessage.failures),
+            col(OutboxMessage.repeat),
+            col(OutboxMessage.created_at),
+            col(OutboxMessage.next_try_at),
+            col(OutboxMessage.doubted_at),
+            col(OutboxMessage.problem),
+            col(OutboxMessage.settled_at),
+            col(OutboxMessage.settled_by),
+        )
+        .join(Digest, col(Digest.id) == col(OutboxMessage.digest_id))
+        .join(Clinic, col(Clinic.id) == col(Digest.clinic_id))
+    )
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(*tuple(row))

@@ -1,0 +1,140 @@
+"""Reminders that are raised and that nobody has been told: how many, whose, and which of them nobody would hear of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BindParameter, and_, bindparam, func, or_, select
+from sqlmodel import Session, col
+
+from tracker import addressees, working_days
+from tracker.addressees import Addressees
+from tracker.clock import local_date
+from tracker.models import Clinic, Person, Reminder
+from workflows.limits import checked_email
+
+AT_MOST = 10_000
+"""So many are counted; where there are more, it no longer matters how many."""
+
+_HOUR = timedelta(hours=1)
+_LOOK_BACK = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Untold reminders of one kind: those of a clinic's navigator for one audience."""
+
+    clinic_id: int
+    navigator_id: int | None
+    audience: str
+    urgent: bool
+    number: int
+    since: datetime
+
+
+@dataclass(slots=True)
+class Untold:
+    """Of the reminders that nobody has been told: how many have nobody to be told, and how many were passed over.
+
+    ``cases_of_nobody``: of how many cases they are. ``unusable``: addresses that no mail can be written to.
+    """
+
+    of_nobody: int = 0
+    cases_of_nobody: int = 0
+    passed_over: int = 0
+    passed_over_since: datetime | None = None
+    unusable: tuple[str, ...] = ()
+
+
+def number(session: Session) -> int:
+    """How many reminders are raised and in no digest yet, up to :data:`AT_MOST`."""
+    some = _rows(col(Reminder.id)).limit(AT_MOST).subquery()
+    return int(session.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def weigh(session: Session, now: datetime) -> Untold:
+    """Look at each group of untold reminders: is there somebody to tell, and should they have heard by now?
+
+    Who wants nothing but what is urgent is not passed over: that was their choice, and the lead sees it.
+    """
+    groups = _groups(session)
+    if not groups:
+        return Untold()
+    clinics = {clinic.id: clinic for clinic in session.execute(select(Clinic)).scalars()}
+    people = addressees.load(session, [local_date(now, clinic.timezone) for clinic in clinics.values()])
+    found, unusable = Untold(), set()
+    for group in groups:
+        clinic = clinics[group.clinic_id]
+        named = people.of(clinic, group.navigator_id, group.audience, local_date(now, clinic.timezone))
+        if named is None:
+            found.of_nobody += group.number
+        elif not _is_usable(named.email):
+            unusable.add(named.email)
+        elif _is_passed_over(people, clinic, group, now):
+            found.passed_over += group.number
+            found.passed_over_since = min(found.passed_over_since or group.since, group.since)
+    found.unusable = tuple(sorted(unusable))
+    found.cases_of_nobody = _cases_of_nobody(session) if found.of_nobody else 0
+    return found
+
+
+def _groups(session: Session) -> list[Group]:
+    who = (col(Reminder.clinic_id), col(Reminder.navigator_id), col(Reminder.audience), col(Reminder.urgent))
+    muted = and_(col(Reminder.audience) == "navigator", ~col(Reminder.urgent), col(Person.digest_days) == "")
+    some = (
+        _rows(*who, col(Reminder.raised_at))
+        .outerjoin(Person, col(Person.id) == col(Reminder.navigator_id))
+        .where(or_(~muted, col(Person.id).is_(None)))
+        .limit(AT_MOST)
+        .subquery()
+    )
+    kind = (some.c.clinic_id, some.c.navigator_id, some.c.audience, some.c.urgent)
+    rows = session.execute(select(*kind, func.count(), func.min(some.c.raised_at)).group_by(*kind))
+    return [Group(*row) for row in rows]
+
+
+def _rows(*columns: Any) -> Any:
+    """Along the partial index of what nobody has been told, which SQLite takes for these very words only."""
+    raised: BindParameter[str] = bindparam("raised", "raised", literal_execute=True)
+    untold = and_(col(Reminder.status) == raised, col(Reminder.digest_id).is_(None))
+    return select(*columns).where(untold)
+
+
+def _cases_of_nobody(session: Session) -> int:
+    of_nobody = (
+        _rows(col(Reminder.case_id))
+        .join(Clinic, col(Clinic.id) == col(Reminder.clinic_id))
+        .where(col(Reminder.navigator_id).is_(None), col(Clinic.lead_email).is_(None))
+        .where(or_(col(Reminder.audience) != "clinician", col(Clinic.clinician_email).is_(None)))
+        .limit(AT_MOST)
+        .subquery()
+    )
+    return int(session.execute(select(func.count(of_nobody.c.case_id.distinct()))).scalar_one())
+
+
+def _is_usable(email: str) -> bool:
+    try:
+        checked_email(email)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_passed_over(people: Addressees, clinic: Clinic, group: Group, now: datetime) -> bool:
+    """Two digests could have told it by now; one may have been written just before it was raised or given back."""
+    today = local_date(now - _HOUR, clinic.timezone)
+    if now - _HOUR < working_days.writes_at(clinic, today):
+        today -= timedelta(days=1)
+    raised_on = local_date(group.since, clinic.timezone)
+    if group.since > working_days.writes_at(clinic, raised_on):
+        raised_on += timedelta(days=1)
+    back = range(min((today - raised_on).days + 1, _LOOK_BACK))
+    return sum(_tells_on(people, clinic, group, today - timedelta(days=days)) for days in back) > 1
+
+
+def _tells_on(people: Addressees, clinic: Clinic, group: Group, day: date) -> bool:
+    named = people.of(clinic, group.navigator_id, group.audience, day)
+    wanted = named is not None and str(day.isoweekday()) in people.days_of(named.email)
+    return group.urgent or (wanted and working_days.works(clinic, day))
