@@ -161,8 +161,7 @@ class Session:
             raise Over
 
     def say(self, data: bytes) -> None:
-        if self.server.jitter:
-            time.sleep(random.uniform(0, self.server.jitter))
+        time.sleep(self.server.pause + random.uniform(0, self.server.jitter))
         self.sock.sendall(data)
 
     def drip(self, data: bytes) -> None:
@@ -330,12 +329,12 @@ class _Handler(socketserver.BaseRequestHandler):
     server: FaultyServer
 
     def handle(self) -> None:
-        number = self.server.count()
+        number = self.server.meet(self.request)
         if self.server.outcome("connect") == "disconnect":
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.request.close()
             return
-        session = Session(self.server, self.request, number)
+        session = self.server.session(self.server, self.request, number)
         with contextlib.suppress(Over, OSError):
             session.run()
         session.sock.close()
@@ -347,6 +346,7 @@ class FaultyServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 128
+    session: type[Session] = Session
 
     def __init__(self, journal: Path, faults: Iterable[Fault] = (), port: int = 0) -> None:
         self.journal = ArrivalsMaildir(journal)
@@ -358,7 +358,8 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         self.ways = ""
         self.heard: list[Heard] = []
         self.connections = 0
-        self.silence, self.drop_seconds, self.jitter = 60.0, 0.02, 0.0
+        self.silence, self.drop_seconds, self.jitter, self.pause = 60.0, 0.02, 0.0, 0.0
+        self._open: list[socket.socket] = []
         self.mistakes: list[str] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -368,10 +369,20 @@ class FaultyServer(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
-    def count(self) -> int:
+    def meet(self, sock: socket.socket) -> int:
+        """The number of a new connection."""
         with self._lock:
+            self._open.append(sock)
             self.connections += 1
             return self.connections
+
+    def hang_up(self) -> None:
+        """Break off whatever is connected just now."""
+        with self._lock:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+            self._open.clear()
 
     def outcome(self, stage: str) -> str:
         """What is to happen at a stage this time."""

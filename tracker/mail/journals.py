@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -89,16 +89,27 @@ class ImapJournal:
 
     def arrived(self, message_ids: Collection[str], since: datetime) -> set[str]:
         """Those of the messages that the server finds by their header; OSError for whatever it refuses."""
-        there = self._mailbox
-        context = ssl.create_default_context(cafile=there.ca)
         plain = [message_id for message_id in message_ids if _PLAIN_ID.fullmatch(message_id)]
         try:
-            with imaplib.IMAP4_SSL(there.host, there.port, ssl_context=context, timeout=there.seconds) as server:
-                server.login(there.account.user, there.account.password)
-                _must(server.select(_quoted(there.mailbox), readonly=True))
+            with self._opened() as server:
                 return {message_id for message_id in plain if _is_there(server, message_id, since - 2 * _DAY)}
         except imaplib.IMAP4.error as error:
             raise OSError(f"the mailbox of arrivals cannot be read ({type(error).__name__})") from None
+
+    @contextmanager
+    def _opened(self) -> Iterator[imaplib.IMAP4]:
+        there = self._mailbox
+        context = ssl.create_default_context(cafile=there.ca)
+        server = imaplib.IMAP4_SSL(there.host, there.port, ssl_context=context, timeout=there.seconds)
+        try:
+            server.login(there.account.user, there.account.password)
+            _must(server.select(_quoted(there.mailbox), readonly=True))
+            yield server
+        finally:
+            with suppress(imaplib.IMAP4.error, OSError):
+                server.logout()
+            with suppress(OSError):  # where the farewell failed, the connection would stay open
+                server.shutdown()
 
 
 def _message_id(file: Path) -> str:
