@@ -41,6 +41,12 @@ class Database:
             yield session
 
     @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The same without a session, for the few statements that are executed for every message."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
     def writing_alone(self) -> Iterator[Session]:
         """The same for the machinery: of all processes one at a time is in such a transaction."""
         with self._alone(), self.writing() as session:

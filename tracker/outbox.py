@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -148,9 +148,9 @@ class Round:
 
     def _leave(self, hand: _Hand) -> bool:
         """The point of no return, committed; False where somebody else has the message, or it has changed."""
-        leaving = and_(hand.mine, col(OutboxMessage.state) == "claimed", ~col(OutboxMessage.stale))
-        with self.database.writing() as session:
-            hand.gone = _changed(session, leaving, state="transmitting", lease_until=self.now + LEASE) == 1
+        with self.database.transaction() as connection:
+            held = {"message": hand.row.id, "held": hand.row.attempt, "until": self.now + LEASE}
+            hand.gone = connection.execute(_LEAVE, held).rowcount == 1
         return hand.gone
 
     # What became of it ---------------------------------------------------------------------------------
@@ -165,16 +165,20 @@ class Round:
         return state if recorded else ""
 
     def _record(self, hand: _Hand, values: dict[str, Any]) -> bool:
-        known = ("transmitting", "uncertain") if hand.gone else ("claimed",)
-        mine = and_(hand.mine, col(OutboxMessage.state).in_(known))
         for tries_left in reversed(range(_TRIES)):
             try:
-                return _settled(self.database, mine, hand.row.digest_id, values)
+                return self._try_to_record(hand, values)
             except OperationalError:  # a deadlock with somebody who changes a case, or a database that is away
                 if not tries_left:
                     raise
                 time.sleep(_BREATH)
         raise AssertionError("unreachable")
+
+    def _try_to_record(self, hand: _Hand, values: dict[str, Any]) -> bool:
+        if values["state"] == "sent":
+            return _sent(self.database, hand.row, values)
+        known = ("transmitting", "uncertain") if hand.gone else ("claimed",)
+        return _settled(self.database, and_(hand.mine, col(OutboxMessage.state).in_(known)), values)
 
     def _values_of(self, hand: _Hand, outcome: Outcome) -> dict[str, Any]:
         common: dict[str, Any] = {"lease_until": None, "problem": outcome.reason[:200] or None}
@@ -261,33 +265,61 @@ def _changed(session: Session, which: ColumnElement[bool], **values: Any) -> int
     return int(result.rowcount)  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
 
 
-def _tell(session: Session, digest_id: int, now: datetime) -> None:
-    """The reminders of a digest that has left are sent. They are locked in order, before the message is."""
-    told = and_(col(Reminder.digest_id) == digest_id, col(Reminder.status) == "raised")
-    locked = select(col(Reminder.id)).where(told).order_by(col(Reminder.id)).with_for_update()
-    sent = update(Reminder).where(col(Reminder.id).in_(locked)).values(status="sent", sent_at=now)
-    session.execute(digests.quietly(sent))
+# The two statements that every message needs are built once: building them takes longer than executing them.
+
+_TABLES = OutboxMessage.metadata.tables
+_MESSAGE, _REMINDER = _TABLES["outbox_message"], _TABLES["reminder"]
+_IS_MINE = and_(_MESSAGE.c.id == bindparam("message"), _MESSAGE.c.attempt == bindparam("held"))
+_LEAVE = (
+    update(_MESSAGE)
+    .where(_IS_MINE, _MESSAGE.c.state == "claimed", _MESSAGE.c.stale.is_(False))
+    .values(state="transmitting", lease_until=bindparam("until"))
+)
+_SENT = (
+    update(_MESSAGE)
+    .where(_IS_MINE, _MESSAGE.c.state.in_(("transmitting", "uncertain")))
+    .values(state="sent", settled_at=bindparam("now"), settled_by=bindparam("by"), lease_until=None, problem=None)
+)
+_TOLD = (
+    select(_REMINDER.c.id)
+    .where(_REMINDER.c.digest_id == bindparam("digest"), _REMINDER.c.status == "raised")
+    .order_by(_REMINDER.c.id)  # locked in order, and before the message is, as everywhere
+    .with_for_update()
+)
+_TELL = update(_REMINDER).where(_REMINDER.c.id.in_(_TOLD)).values(status="sent", sent_at=bindparam("now"))
 
 
 class _Overtaken(Exception):
     """Somebody else has the message by now."""
 
 
-def _settled(database: Database, mine: ColumnElement[bool], digest_id: int, values: dict[str, Any]) -> bool:
-    """Record what became of a message, with its reminders; False, and nothing, where it is no longer as expected."""
+def _sent(database: Database, row: Row[Any] | OutboxMessage, values: dict[str, Any]) -> bool:
+    """Record that a message has left, with its reminders; False, and nothing, where it is not in our hands."""
+    now = values["settled_at"]
+    mine = {"message": row.id, "held": row.attempt, "now": now, "by": values["settled_by"]}
     try:
-        with database.writing() as session:
-            if values["state"] == "sent":
-                _tell(session, digest_id, values["settled_at"])
-            _change_one(session, mine, values)
+        with database.transaction() as connection:
+            connection.execute(_TELL, {"digest": row.digest_id, "now": now})
+            _require_one(connection.execute(_SENT, mine).rowcount)
     except _Overtaken:
         return False
     return True
 
 
-def _change_one(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> None:
-    if _changed(session, which, **values) != 1:
+def _settled(database: Database, which: ColumnElement[bool], values: dict[str, Any]) -> bool:
+    """Record another outcome; False where the message is no longer as expected."""
+    with database.transaction() as connection:
+        return int(connection.execute(update(_MESSAGE).where(which).values(**values)).rowcount) == 1
+
+
+def _require_one(changed: int) -> None:
+    if changed != 1:
         raise _Overtaken
+
+
+def _tell(session: Session, digest_id: int, now: datetime) -> None:
+    """The reminders of a digest that has arrived are sent."""
+    session.execute(digests.quietly(_TELL), {"digest": digest_id, "now": now})
 
 
 # After a crash ---------------------------------------------------------------------------------------------
@@ -335,16 +367,15 @@ def reconcile(database: Database, journal: Journal, now: datetime) -> None:
 
 
 def _reconcile_one(database: Database, row: OutboxMessage, arrived: set[str], now: datetime) -> None:
-    mine = and_(
-        col(OutboxMessage.id) == row.id,
-        col(OutboxMessage.attempt) == row.attempt,
-        col(OutboxMessage.state) == "uncertain",
-    )
     if arrived:
-        settled = {"state": "sent", "settled_at": now, "settled_by": "system:journal", "problem": None}
-        _settled(database, mine, row.digest_id, settled)
+        _sent(database, row, {"settled_at": now, "settled_by": "system:journal"})
     elif row.repeat == 0 and now - (row.doubted_at or now) >= JOURNAL_PATIENCE:
-        _settled(database, mine, row.digest_id, _once_more(row, now))
+        doubted = and_(
+            col(OutboxMessage.id) == row.id,
+            col(OutboxMessage.attempt) == row.attempt,
+            col(OutboxMessage.state) == "uncertain",
+        )
+        _settled(database, doubted, _once_more(row, now))
     else:
         return
     _log.info("mail.reconciled", message=row.id, arrived=bool(arrived))

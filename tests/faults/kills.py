@@ -86,9 +86,7 @@ def _settle_first(monkey: Callable[[object, str, object], None]) -> None:
     def leave(self: outbox.Round, hand: Any) -> bool:
         may = original(self, hand)
         if may:
-            sent = {"state": "sent", "settled_at": self.now, "lease_until": None}
-            mine = hand.mine
-            outbox._settled(self.database, mine, hand.row.digest_id, sent)
+            outbox._sent(self.database, hand.row, {"settled_at": self.now, "settled_by": "system:delivery"})
         return may
 
     monkey(outbox.Round, "_leave", leave)

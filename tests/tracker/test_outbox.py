@@ -234,7 +234,7 @@ def test_a_database_that_goes_away_in_the_middle_leaves_the_message_to_its_lease
 def test_an_outcome_that_the_database_did_not_take_at_first_is_recorded_all_the_same(
     waiting: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries, original = [], outbox._settled
+    tries, original = [], outbox._sent
 
     def deadlocked(*given: object) -> bool:
         tries.append(given)
@@ -242,7 +242,7 @@ def test_an_outcome_that_the_database_did_not_take_at_first_is_recorded_all_the_
             raise OperationalError("UPDATE", {}, Exception("deadlock detected"))
         return original(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(outbox, "_settled", deadlocked)
+    monkeypatch.setattr(outbox, "_sent", deadlocked)
     monkeypatch.setattr(outbox, "_BREATH", 0)
     assert deliver(waiting, Post(SENT)).sent == 1
 
@@ -253,7 +253,7 @@ def test_an_outcome_that_cannot_be_recorded_is_not_swallowed(
     def away(*_: object) -> bool:
         raise OperationalError("UPDATE", {}, Exception("away"))
 
-    monkeypatch.setattr(outbox, "_settled", away)
+    monkeypatch.setattr(outbox, "_sent", away)
     monkeypatch.setattr(outbox, "_BREATH", 0)
     with pytest.raises(OperationalError):
         deliver(waiting, Post(SENT))
