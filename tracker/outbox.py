@@ -23,7 +23,7 @@ from tracker.db import Database
 from tracker.digests import Sender
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.mail.transport import Journal, Outcome, Parcel, Result, Transport
-from tracker.models import IN_HAND, IN_QUESTION, WAITING, OutboxMessage, Reminder
+from tracker.models import IN_HAND, IN_QUESTION, WAITING, OutboxMessage
 from tracker.writing import Writing
 
 _log = structlog.get_logger()

@@ -20,11 +20,12 @@ from pathlib import Path
 from sqlalchemy import text
 
 from tests.benchmarks.ground import NOW, Installation, installation, ratio, report
-from tracker import outbox
+from tracker import digests, outbox
 from tracker.digests import Sender
 from tracker.mail.digest import DigestItem, Letter, compose
 from tracker.mail.places import smtp_server
 from tracker.mail.smtp import Smtp
+from tracker.models import Clinic, Digest, OutboxMessage
 
 MESSAGES = 500
 
@@ -89,28 +90,30 @@ def _sink(tool: str) -> Iterator[int]:
 
 def _fill(place: Installation) -> int:
     """Digests of three items, one a person; gives the size of each."""
+    items = [DigestItem(n, "visit", "due", NOW.date(), 0) for n in range(3)]
     with place.database.writing() as session:
-        session.execute(
-            text("INSERT INTO clinic (name, timezone, digest_at, working_days) VALUES ('N', 'UTC', '07:30', '12345')")
-        )
-        items = [DigestItem(n, "visit", "due", NOW.date(), 0) for n in range(3)]
-        for n in range(MESSAGES):
-            letter = Letter("t@example.org", f"nav{n:03}@example.org", f"<{n}@x>", "http://x", NOW.date(), NOW, items)
-            content = compose(letter)
-            about = {"n": n + 1, "key": f"{n}", "mid": letter.message_id, "to": letter.recipient, "now": str(NOW)[:19]}
-            session.execute(
-                text(
-                    "INSERT INTO digest (id, key, clinic_id, recipient, local_on, composed_at, items, reminders) VALUES (:n, :key, 1, :to, '2026-11-21', :now, 3, 0)"
-                ),
-                about,
+        session.add(Clinic(id=1, name="North", timezone="UTC"))
+        session.flush()
+        for n in range(1, MESSAGES + 1):
+            to, key = f"nav{n:03}@example.org", f"{n:064}"
+            letter = Letter("t@example.org", to, digests.message_id(key), "http://x", NOW.date(), NOW, items)
+            session.add(
+                Digest(id=n, key=key, clinic_id=1, recipient=to, on=NOW.date(), composed_at=NOW, items=3, reminders=0)
             )
-            session.execute(
-                text(
-                    "INSERT INTO outbox_message (id, key, digest_id, message_id, sender, recipient, content, state, attempt, failures, repeat, stale, created_at, next_try_at) VALUES (:n, :key, :n, :mid, 't@example.org', :to, :content, 'queued', 0, 0, 0, 0, :now, :now)"
-                ),
-                about | {"content": content},
+            session.flush()
+            session.add(
+                OutboxMessage(
+                    key=key,
+                    digest_id=n,
+                    message_id=letter.message_id,
+                    sender=letter.sender,
+                    recipient=to,
+                    content=compose(letter),
+                    created_at=NOW,
+                    next_try_at=NOW,
+                )
             )
-    return len(content)
+    return len(compose(letter))
 
 
 def _deliver(place: Installation, port: int) -> None:
