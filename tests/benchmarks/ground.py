@@ -10,42 +10,75 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlmodel import SQLModel
 
 from tests.tracker.conftest import Installation, installed, settings_in
 from tests.tracker.histories import lanreotide
+from tracker.models import Person
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ROUNDS = 7
+FIRST_NAVIGATOR = 1000
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
+def installation(database_url: str = "") -> Iterator[Installation]:
     """An empty installation in a folder that goes away."""
-    with tempfile.TemporaryDirectory() as folder, installed(settings_in(Path(folder))) as place:
+    with tempfile.TemporaryDirectory() as folder, installed(settings_in(Path(folder), database_url)) as place:
         yield place
 
 
-def multiply(place: Installation, cases: int) -> None:
-    """One real case, and copies of its rows until there are so many, all with reminders far ahead."""
+def multiply(place: Installation, cases: int, *, navigators: int = 1, rule: str = "") -> None:
+    """One real case, and copies of its rows until there are so many, all with reminders far ahead.
+
+    Works on both databases. ``rule`` keeps the open follow-up of one rule alone, for a million cases.
+    """
     place.replay(lanreotide("N-0"))
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < :cases)"
+    with place.database.writing() as session:
+        if rule:
+            session.execute(text("DELETE FROM reminder WHERE follow_up_key NOT LIKE :rule"), {"rule": f"{rule}%"})
+            only = "DELETE FROM follow_up WHERE key NOT LIKE :rule OR status <> 'open'"
+            session.execute(text(only), {"rule": f"{rule}%"})
+        for n in range(navigators):
+            session.add(Person(id=FIRST_NAVIGATOR + n, email=f"nav{n}@example.org"))
     for table, own in (("patient", {"ref": "'N-' || i"}), ("patient_case", {"ref": "'N-' || i", "patient_id": "i"})):
-        _copy(place, numbers, table, own | {"id": "i"}, "id = 1", cases)
+        _copy(place, table, own | {"id": "i"}, "id = 1", cases)
     for table in ("follow_up", "reminder"):
-        _copy(place, numbers, table, {"case_id": "i", "id": "NULL"}, "case_id = 1", cases)
+        _copy(place, table, {"case_id": "i", "id": ""}, "case_id = 1", cases)
     with place.database.writing() as session:
         session.execute(text("UPDATE reminder SET status = 'pending', raised_at = NULL, remind_on = '2030-01-01'"))
+        for table in ("reminder", "follow_up"):
+            spread = f"UPDATE {table} SET navigator_id = {FIRST_NAVIGATOR} + case_id % {navigators}"
+            session.execute(text(spread))
+        session.execute(text("ANALYZE"))
 
 
-def _copy(place: Installation, numbers: str, table: str, own: dict[str, str], which: str, cases: int) -> None:
+def make_due(place: Installation, number: int, steps: int = 2) -> None:
+    """So many reminders are due: ``steps`` of each of the first cases."""
+    chosen = ("due", "overdue", "opens")[:steps]
     with place.database.writing() as session:
-        columns = [row[1] for row in session.execute(text(f"PRAGMA table_info({table})"))]
-        values = ", ".join(own.get(column, f't."{column}"') for column in columns)
-        names = ", ".join(f'"{column}"' for column in columns)
         session.execute(
-            text(f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM n, {table} t WHERE t.{which}"),
-            {"cases": cases},
+            text(
+                "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL, sent_at = NULL"
+                " WHERE case_id <= :last"
+            ),
+            {"last": number // steps},
+        )
+        due = text("UPDATE reminder SET remind_on = '2026-11-20' WHERE case_id <= :last AND step IN :steps")
+        session.execute(due.bindparams(bindparam("steps", expanding=True)), {"last": number // steps, "steps": chosen})
+        session.execute(text("DELETE FROM outbox_message"))
+        session.execute(text("DELETE FROM digest"))
+
+
+def _copy(place: Installation, table: str, own: dict[str, str], which: str, cases: int) -> None:
+    columns = [c.name for c in SQLModel.metadata.tables[table].columns if own.get(c.name) != ""]
+    values = ", ".join(own.get(column, f't."{column}"') for column in columns)
+    names = ", ".join(f'"{column}"' for column in columns)
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {cases})"
+    with place.database.writing() as session:
+        session.execute(
+            text(f"INSERT INTO {table} ({names}) {numbers} SELECT {values} FROM n, {table} t WHERE t.{which}")
         )
 
 
