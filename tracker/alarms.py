@@ -153,20 +153,21 @@ def _messages(scene: _Scene) -> Iterator[Alarm]:
 
 
 def _rejected(number: int) -> Alarm:
-    wrong = f"{count(number, 'message was', 'messages were')} refused: what they tell has reached nobody."
-    mend = "Put the address right and send them again, or let the next digest tell it."
+    refused = count(number, "message was", "messages were")
+    wrong = f"{refused} refused: what {'it tells' if number == 1 else 'they tell'} has reached nobody."
+    mend = "Put right what is wrong and send again, or let the next digest tell it."
     return Alarm("rejected", Severity.NOW, wrong, mend, Look.IN_QUESTION)
 
 
 def _in_doubt(scene: _Scene, number: int) -> Alarm:
     """With a journal of arrivals the tracker finds out by itself, unless that takes too long."""
-    wrong = f"It is not known of {count(number, 'message')} whether they have arrived."
+    wrong = f"It is not known whether {count(number, 'message has', 'messages have')} arrived."
     since = messages.oldest_doubt(scene.session)
     settles_itself = since is not None and scene.now - since < 2 * outbox.JOURNAL_PATIENCE
     if settles_itself and _has_journal(scene.settings):
-        mend = "The tracker is looking for them in the journal of arrivals. Nothing needs to be done for now."
+        mend = "The tracker is looking in the journal of arrivals. Nothing needs to be done for now."
         return Alarm("in-doubt", Severity.SOON, wrong, mend, Look.IN_QUESTION)
-    mend = "Ask those whom they were for, then say on the page of the outbox what is to be done."
+    mend = "Ask whoever was to get it, then say on the page of the outbox what is to be done."
     return Alarm("in-doubt", Severity.NOW, wrong, mend, Look.IN_QUESTION)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlmodel import Session, col
 
+from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import IN_HAND, IN_QUESTION, WAITING, AuditEntry, Clinic, Digest, OutboxMessage
 
 _BY_HAND = ("mail:sent-again", "mail:arrived", "mail:given-up")
@@ -43,7 +44,11 @@ class Message:
     @property
     def seen(self) -> str:
         """What a page shows, so that an answer to it can say what it was about."""
-        return f"{self.state}.{self.attempt}"
+        return _seen(self.state, self.attempt, self.next_try_at)
+
+
+def _seen(state: str, attempt: int, next_try_at: datetime) -> str:
+    return f"{state}.{attempt}.{int(next_try_at.timestamp())}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,18 @@ def oldest_doubt(session: Session) -> datetime | None:
 def _one_time(session: Session, found: Any) -> datetime | None:
     moment: datetime | None = session.execute(found).scalar_one()
     return moment
+
+
+def require_unchanged(session: Session, number: int, seen: str) -> None:
+    """Refuse to decide about a message that is no longer as it was :attr:`Message.seen`.
+
+    Raises :class:`UnknownThing` where there is no such message, :class:`ChangeRefused` where it has changed.
+    """
+    row = session.get(OutboxMessage, number)
+    if row is None:
+        raise UnknownThing(f"there is no message {number}")
+    if _seen(row.state, row.attempt, row.next_try_at) != seen:
+        raise ChangeRefused(f"message {number} is no longer as this page showed it; look at it again below")
 
 
 def settled_by_hand(session: Session, size: int) -> Sequence[AuditEntry]:

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from tracker import cases
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
-from tracker.models import Case, Clinic, FollowUpRow, Heartbeat, Person
+from tracker.models import Case, Clinic, FollowUpRow, Person
 from tracker.places import ANY, CasePlace, Scope, case_rows, local_dates, open_items, place_of, within
 from tracker.projection import why_of
 from workflows.series import FollowUp, Forecast, Why
@@ -250,9 +250,3 @@ def totals(session: Session, scope: Scope = ANY) -> Totals:
         scope,
     )
     return Totals(*(int(number) for number in session.execute(found).one()))
-
-
-def last_tick(session: Session) -> datetime | None:
-    """When the sweep last finished, or None if it never has."""
-    beat = session.get(Heartbeat, "tick")
-    return beat.at if beat else None

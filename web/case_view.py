@@ -9,6 +9,7 @@ from dateutil.relativedelta import relativedelta
 
 from tracker.casebook import CaseFile
 from tracker.queries import status_on
+from tracker.words import count
 from web import presenters
 from web.presenters import Badge, Urgency
 from workflows.history import CaseHistory
@@ -292,7 +293,7 @@ def _line(pathway: Pathway, line: Line) -> LineCard:
 def _doses(pathway: Pathway, line: Line) -> str:
     rules = [r for r in pathway.follow_ups if r.doses and r.line is not None]
     planned = next((r.doses for r in rules if r.line and r.line.matches(pathway, line.treatment, line.intent)), None)
-    return f"{line.doses} of {presenters.count(planned, 'dose')} given" if planned else ""
+    return f"{line.doses} of {count(planned, 'dose')} given" if planned else ""
 
 
 # Checklists and guidance -----------------------------------------------------------------------------------

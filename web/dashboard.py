@@ -11,7 +11,8 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
-from tracker import casebook, pathways, places, queries
+from tracker import alarms, casebook, pathways, places, queries, words
+from tracker.alarms import Alarm, Look
 from tracker.casebook import CaseSummary, ScopeChoices
 from tracker.places import Scope
 from tracker.queries import DueItem, OverdueCount, Totals
@@ -101,6 +102,8 @@ def index() -> str:
         loads = _loads(session, now, choices, chosen.scope)
         return render_template(
             "dashboard.html",
+            alarms=_alarms(session, now),
+            seen_at=_SEEN_AT,
             rows=present(session, page.items),
             after=arguments.place_text(page.after),
             first_part=after is None,
@@ -124,6 +127,21 @@ def choose(choices: ScopeChoices) -> Chosen:
         abort(400, "“navigator” names nobody who is responsible for a case.")
     email = choices.navigators.get(person) if person else None
     return Chosen(clinic, person, Scope(clinic=clinic, navigator=email, unassigned=person == NOBODY))
+
+
+_SEEN_AT = {
+    Look.IN_QUESTION: "Go to the messages in question",
+    Look.WAITING: "Go to what waits",
+    Look.MACHINERY: "See how the machinery stands",
+    Look.WITHOUT_NAVIGATOR: "Go to the cases with nobody responsible",
+    Look.OVERDUE: "Go to the longest overdue",
+}
+_IN_THE_BANNER = ("scheduler", "clock")
+
+
+def _alarms(session: Session, now: datetime) -> list[Alarm]:
+    """What the banner at the top does not say already."""
+    return [alarm for alarm in alarms.alarms(session, desk().settings, now) if alarm.id not in _IN_THE_BANNER]
 
 
 def present(session: Session, items: Iterable[DueItem]) -> list[Row]:
@@ -200,7 +218,7 @@ def _within(count: OverdueCount, scope: Scope) -> bool:
 
 
 def _waiting(count: OverdueCount, today: date) -> str:
-    return presenters.count((today - count.oldest_late_on).days, "day")
+    return words.count((today - count.oldest_late_on).days, "day")
 
 
 def _today(session: Session, now: datetime, clinic: str | None) -> date:

@@ -1,22 +1,32 @@
-"""What every page needs: the database and the time, kept as one extension of the app."""
+"""What every page needs: the database, the time, and how the tracker itself stands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 
-from tracker import queries
+from tracker import heartbeats, messages
 from tracker.db import Database
 from tracker.secret import Secret
 from tracker.settings import Settings
+from tracker.writing import Writing, writing
 
 _KEY = "tracker"
-STALE_AFTER = timedelta(minutes=5)
-"""The tick comes every minute; five without one means that the scheduler has stopped."""
+ACTOR = "web:local"
+"""Until there is sign-in: somebody at this machine, for which alone the pages are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Masthead:
+    """What every page says at its top: why reminders may not go out, and how many messages are in question."""
+
+    trouble: str = ""
+    in_question: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +41,17 @@ class Desk:
     def install(self, app: Flask) -> None:
         app.extensions[_KEY] = self
 
-    def scheduler_trouble(self) -> str:
-        """In words, why reminders may not be going out; empty while the scheduler does its work."""
+    def masthead(self) -> Masthead:
+        """How the tracker itself stands, from two rows."""
         with self.database.reading() as session:
-            return trouble(queries.last_tick(session), self.now())
+            trouble = heartbeats.silence(heartbeats.last(session, "tick"), self.now())
+            return Masthead(trouble, messages.number_in_question(session))
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """One transaction, made from a page."""
+        with self.database.writing() as session:
+            yield writing(session, actor=ACTOR, now=self.now(), secret=self.secret)
 
 
 def desk(app: Flask | None = None) -> Desk:
@@ -42,21 +59,13 @@ def desk(app: Flask | None = None) -> Desk:
     return cast(Desk, (app or current_app).extensions[_KEY])
 
 
-def trouble(last: datetime | None, now: datetime) -> str:
-    """What is wrong with a scheduler that was last heard of then (a time ahead of now counts too)."""
-    if last is None:
-        return "The scheduler has never run on this database"
-    silent = abs(now - last)
-    if silent <= STALE_AFTER:
-        return ""
-    minutes = int(silent.total_seconds() // 60)
-    if last > now:
-        return f"The clock stands {_span(minutes)} before the scheduler's last run"
-    return f"The scheduler was last heard of {_span(minutes)} ago"
+def masthead() -> Masthead:
+    """The top of the page that is being made, looked up once."""
+    if "masthead" not in g:
+        g.masthead = desk().masthead()
+    return cast(Masthead, g.masthead)
 
 
-def _span(minutes: int) -> str:
-    for unit, size in (("day", 24 * 60), ("hour", 60)):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}s"
-    return f"{minutes} minutes"
+def leave_masthead_empty() -> None:
+    """For a page that must not ask the database, or not tell who asks."""
+    g.masthead = Masthead()

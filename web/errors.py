@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 import traceback
+from contextlib import suppress
 from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, make_response, render_template, request
-from sqlalchemy.exc import OperationalError
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from tracker.db import is_busy
 from tracker.errors import UnknownThing
+from web import security
+from web.desk import leave_masthead_empty, masthead
 
 _log = structlog.get_logger()
 
@@ -30,6 +34,10 @@ _WORDS = {
     ),
     503: ("The tracker is busy", "The database did not answer in time. Nothing was changed. Try again shortly."),
 }
+_STALE_FORM = (
+    "The tracker does not know the page that this came from: it is too old, or not from this tracker, or the browser"
+    " keeps no cookies. Nothing was changed. Open the page again, and then repeat what you wanted to do."
+)
 _UNREACHABLE = "The database cannot be reached. Nothing was changed. Whoever looks after the tracker must see to it."
 
 
@@ -53,6 +61,8 @@ def answer(error: Exception) -> Response:
 
 def _reason(error: HTTPException) -> str:
     """Our own words, where a page gave some; Werkzeug's would be in another tone."""
+    if isinstance(error, CSRFError):
+        return _STALE_FORM
     own = error.description if error.description != type(error).description else None
     return own if own and error.code == HTTPStatus.BAD_REQUEST else ""
 
@@ -70,10 +80,20 @@ def _page(
         kind=type(error).__name__ if error else None,
         places=_places(error),
     )
+    _look_up_masthead(code)
     title, words = _WORDS.get(code, _WORDS[500 if code >= HTTPStatus.INTERNAL_SERVER_ERROR else 400])
     page = render_template("error.html", title=title, words=reason or words, reference=reference)
     kept = {name: value for name, value in (headers or {}).items() if name in ("Allow", "Retry-After")}
     return make_response(page, code, kept)
+
+
+def _look_up_masthead(code: int) -> None:
+    """An error page has its top too, unless the database is in trouble, or a stranger asks."""
+    if code < HTTPStatus.INTERNAL_SERVER_ERROR and security.names_this_machine():
+        with suppress(SQLAlchemyError):
+            masthead()
+            return
+    leave_masthead_empty()
 
 
 def _places(error: Exception | None) -> list[str]:

@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
+from markupsafe import Markup, escape
 
+from tracker import words
 from web import presenters
-from web.desk import desk
+from web.desk import masthead
 from workflows.dates import in_words
+
+
+def _commands(text: str) -> Markup:
+    """A sentence in which what stands between backquotes is something to type."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup().join(Markup("<code>%s</code>") % part if odd % 2 else part for odd, part in enumerate(parts))
+
 
 _FILTERS = {
     "day": in_words,
     "when": presenters.when,
     "distance": presenters.distance,
     "moment": presenters.moment,
+    "ago": presenters.ago,
     "sentence": presenters.sentence,
+    "commands": _commands,
 }
 
 
@@ -26,4 +37,4 @@ def install(app: Flask) -> None:
 
 
 def _shared() -> dict[str, Any]:
-    return {"scheduler_trouble": lambda: desk().scheduler_trouble(), "count": presenters.count}
+    return {"masthead": masthead, "count": words.count}

@@ -32,7 +32,7 @@ def reasons() -> list[str]:
         schema, head = desk().database.schema(), schema_head()
         if schema != head:
             return [f"the database is at schema {schema}, this program at {head}"]
-        trouble = desk().scheduler_trouble()
+        trouble = desk().masthead().trouble
     except SQLAlchemyError as error:
         _log.error("ready.database", kind=type(error).__name__)
         return ["the database cannot be reached"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, render_template
 
 from tracker import pathways
+from tracker.words import count
 from web import presenters
 from web.desk import desk
 from web.presenters import Badge
@@ -150,7 +151,7 @@ def interval(pathway: Pathway, rule: FollowUpRule) -> str:
     if rule.every is None:
         return _once(rule)
     later = f", from {rule.then.after} on every {rule.then.every}" if rule.then else ""
-    until = f", {presenters.count(rule.doses, 'dose')} in all" if rule.doses else ""
+    until = f", {count(rule.doses, 'dose')} in all" if rule.doses else ""
     at_once = ", the first on the same day" if rule.first is not None and rule.first.count == 0 else ""
     return f"{rule.every}{later}{until}{at_once}"
 
@@ -158,7 +159,7 @@ def interval(pathway: Pathway, rule: FollowUpRule) -> str:
 def _once(rule: FollowUpRule) -> str:
     if rule.offset_days:
         each = "once for each dose" if rule.follows else "once"
-        return f"{each}, {presenters.count(-rule.offset_days, 'day')} before"
+        return f"{each}, {count(-rule.offset_days, 'day')} before"
     if rule.first is None:
         return _ON_ITS_DATE.get(rule.per, "once")
     return f"once, after {rule.first}" if rule.first.count else "once, on the same day"
@@ -170,15 +171,15 @@ _ON_ITS_DATE = {"hold": "once, on the review date", "plan": "once, on the planne
 def _window(rule: FollowUpRule) -> str:
     if not rule.before and not rule.after:
         return "the due date alone"
-    before = f"{presenters.count(rule.before, 'day')} before" if rule.before else "the due date"
-    return f"{before} to {presenters.count(rule.after, 'day') + ' after' if rule.after else 'the due date'}"
+    before = f"{count(rule.before, 'day')} before" if rule.before else "the due date"
+    return f"{before} to {count(rule.after, 'day') + ' after' if rule.after else 'the due date'}"
 
 
 _AT = {"opens": "when it opens", "due": "on the due date", "late": "after the last day of the window"}
 
 
 def _step(at: str, plus_days: int, to: str) -> str:
-    days = f"{presenters.count(plus_days, 'day')} " if plus_days else ""
+    days = f"{count(plus_days, 'day')} " if plus_days else ""
     return f"{days}{_AT[at]}: {'clinic lead' if to == 'lead' else to}"
 
 

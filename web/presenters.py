@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from tracker.words import count, span
 from workflows.dates import in_words
 from workflows.parts import Source, Step
 from workflows.pathway import Pathway
@@ -46,14 +47,16 @@ def moment(at: datetime, timezone: str) -> str:
     return f"{in_words(local.date())}, {local:%H:%M}"
 
 
+def ago(at: datetime, now: datetime) -> str:
+    """How far a moment is from now, to the minute: ``20 minutes ago``, ``in 3 hours``, ``just now``."""
+    if abs(now - at) < timedelta(minutes=1):
+        return "just now"
+    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
 def age(birth_date: date, on: date) -> int:
     """Completed years of life; who was born on 29 February has the birthday on 1 March in other years."""
     return on.year - birth_date.year - ((on.month, on.day) < (birth_date.month, birth_date.day))
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 warning``, ``2 warnings``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 # Urgency ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
+from flask_wtf import CSRFProtect
+
+from web.desk import desk
 
 _OWN_HOSTS = {"127.0.0.1", "localhost", "::1"}
 """Until there is sign-in the pages are for this machine alone; a foreign name here is DNS rebinding."""
@@ -33,19 +36,32 @@ _HEADERS = {
 
 
 def install(app: Flask) -> None:
-    """Check every request and protect every answer."""
+    """Check every request and protect every answer; a form is taken only from a page of this tracker's own."""
+    app.secret_key = desk(app).secret.derive("session")
+    app.config.update(
+        SESSION_COOKIE_NAME="tracker",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        WTF_CSRF_TIME_LIMIT=None,  # a page may lie open for a day; its token ends with the session
+        WTF_CSRF_SSL_STRICT=False,  # it asks for the referrer, which our pages never send
+    )
     app.before_request(refuse_foreign_hosts)
     app.after_request(protect)
+    CSRFProtect(app)
 
 
 def refuse_foreign_hosts() -> None:
     """Answer 400 unless the request names this machine (Flask's TRUSTED_HOSTS cannot hold an IPv6 address)."""
-    try:
-        host = urlsplit("//" + request.host).hostname
-    except ValueError:
-        host = None
-    if host not in _OWN_HOSTS:
+    if not names_this_machine():
         abort(400, "This tracker answers on its own machine only, under 127.0.0.1 or localhost.")
+
+
+def names_this_machine() -> bool:
+    """Whether the request was sent to this machine under one of its own names."""
+    try:
+        return urlsplit("//" + request.host).hostname in _OWN_HOSTS
+    except ValueError:
+        return False
 
 
 def protect(response: Response) -> Response:

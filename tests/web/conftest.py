@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.web.register import NOW, Register, empty_register, seeded_register
+from tests.web.register import NOW, Register, empty_register, opened, register_with_mail, seeded_register
 from web import create_app
 from web.desk import desk
 
@@ -51,3 +52,19 @@ def seeded_app(register: Register, make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def client(seeded_app: Flask) -> FlaskClient:
     return seeded_app.test_client()
+
+
+@pytest.fixture(scope="session")
+def posted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation with ten days of mail, to be copied by each test that writes."""
+    home = tmp_path_factory.mktemp("posted")
+    register_with_mail(home).database.close()
+    return home
+
+
+@pytest.fixture
+def outbox_register(posted: Path, tmp_path: Path) -> Iterator[Register]:
+    """A register with a message in each state, for a test to decide about."""
+    made = opened(copytree(posted, tmp_path / "outbox"))
+    yield made
+    made.database.close()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import col, select
+
 from tracker import cases, db, pathways, secret
+from tracker.balance import check_nightly
 from tracker.db import Database
-from tracker.models import Heartbeat
+from tracker.models import Heartbeat, OutboxMessage, Reminder
 from tracker.secret import Secret
 from tracker.settings import Settings, from_environment
+from tracker.tick import tick
 from tracker.writing import Writing, writing
 
 NOW = datetime(2027, 3, 12, 9, 0, tzinfo=UTC)
@@ -80,6 +84,13 @@ def empty_register(home: Path) -> Register:
     return register
 
 
+def opened(home: Path) -> Register:
+    """A register that is there already."""
+    settings = from_environment({"TRACKER_HOME": str(home)})
+    key = secret.load(settings.secret_file)
+    return Register(settings, key, db.connect(settings, key))
+
+
 def seeded_register(home: Path) -> Register:
     """A dozen cases in two clinics, from the day of referral to years after surgery."""
     register = empty_register(home)
@@ -90,6 +101,33 @@ def seeded_register(home: Path) -> Register:
     _hostile(register)
     _closed(register)
     return register.beat()
+
+
+def register_with_mail(home: Path) -> Register:
+    """The same cases, ten days of digests, and among these one of each state; the ledger was weighed in between."""
+    register = seeded_register(home)
+    for hours in range(240, -1, -4):
+        tick(register.database, register.settings, register.secret, NOW - timedelta(hours=hours))
+    with register.database.writing() as session:
+        rows = list(session.exec(select(OutboxMessage).order_by(col(OutboxMessage.id))))
+        for row, (state, values) in zip(rows, _FATES.items(), strict=False):
+            row.state, row.settled_at, row.settled_by = state, None, None
+            for name, value in values.items():
+                setattr(row, name, value)
+            told = "sent" if state in ("sent", "cancelled") else "raised"
+            for reminder in session.exec(select(Reminder).where(Reminder.digest_id == row.digest_id)):
+                reminder.status, reminder.sent_at = told, None if told == "raised" else reminder.sent_at
+        check_nightly(session, NOW)
+    return register
+
+
+_FATES: dict[str, dict[str, Any]] = {
+    "rejected": {"problem": "RCPT was refused (550)"},
+    "uncertain": {"problem": "no answer to the end of the message", "doubted_at": NOW - timedelta(hours=3)},
+    "retry_wait": {"problem": "no connection", "failures": 3, "next_try_at": NOW + timedelta(minutes=5)},
+    "queued": {"created_at": NOW},
+    "transmitting": {"lease_until": NOW + timedelta(minutes=10)},
+}
 
 
 def _on_lanreotide(r: Register) -> None:

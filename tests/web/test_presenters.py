@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tracker.pathways import shipped
+from tracker.words import count
 from web import presenters
 from web.pathway import rule_row
 from workflows.parts import Step
@@ -101,7 +102,7 @@ def test_what_is_not_overdue_says_so(status: str, label: str) -> None:
 
 @pytest.mark.parametrize("number, words", [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (12345, "12,345 cases")])
 def test_numbers_agree_with_their_noun(number: int, words: str) -> None:
-    assert presenters.count(number, "case") == words
+    assert count(number, "case") == words
 
 
 RULE_WORDS = [
