@@ -1,6 +1,7 @@
 """A mail server that does as it is told, certificates, and a transport that speaks with it."""
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import trustme
 from tests.faults.smtp_server import FaultyServer, running
 from tracker.mail.places import Account, SmtpServer, Tls
 from tracker.mail.smtp import Smtp
-from tracker.mail.transport import Outcome, Parcel
+from tracker.mail.transport import Outcome, Parcel, Result
 
 Make = Callable[..., Smtp]
 """The fixture ``smtp``: makes a transport to the server of the test."""
@@ -99,3 +100,11 @@ def ids(server: FaultyServer) -> list[str]:
 
 def verbs(server: FaultyServer) -> list[str]:
     return [heard.line.split()[0].upper() for heard in server.heard]
+
+
+def recovers(server: FaultyServer, transport: Smtp) -> None:
+    """The next message goes its way at once: not after a wait for an answer that nobody owes."""
+    started = time.monotonic()
+    assert send(transport, 2).result is Result.SENT
+    assert time.monotonic() - started < 8
+    assert ids(server)[-1] == parcel(2).message_id
