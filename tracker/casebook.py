@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, case, select
 from sqlmodel import Session, col
 
 from tracker import cases, pathways
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
-from tracker.models import Case, Clinic, Patient, Person
+from tracker.models import Case, Clinic, Digest, Patient, Person, Reminder
 from tracker.places import ANY, CasePlace, Scope, case_rows, place_of
 from workflows.events import Event
 from workflows.history import as_of
@@ -157,6 +157,47 @@ def case_file(
     today = on or local_date(known or now, row.Clinic.timezone)
     navigator = planned.history.navigator
     return CaseFile(row.Case, row.Patient, row.Clinic, navigator, planned, today, _seen(events, on, known))
+
+
+@dataclass(frozen=True, slots=True)
+class ToldReminder:
+    """A reminder of a case whose day has come: for which follow-up and step, and what became of it.
+
+    ``told_to`` is who has been told; ``waits``: it is in a message that has not gone yet. Times are aware.
+    """
+
+    follow_up_key: str
+    step: str
+    due_on: date
+    remind_on: date
+    status: str
+    raised_at: datetime | None
+    sent_at: datetime | None
+    reason: str | None
+    told_to: str | None
+    waits: bool
+
+
+def reminders_of(session: Session, case_id: int | None) -> list[ToldReminder]:
+    """The reminders of a case that were raised or withheld, the latest first."""
+    found = (
+        select(
+            col(Reminder.follow_up_key),
+            col(Reminder.step),
+            col(Reminder.due_on),
+            col(Reminder.remind_on),
+            col(Reminder.status),
+            col(Reminder.raised_at),
+            col(Reminder.sent_at),
+            col(Reminder.reason),
+            case((col(Reminder.status) == "sent", col(Digest.recipient))),
+            and_(col(Reminder.status) == "raised", col(Reminder.digest_id).is_not(None)),
+        )
+        .outerjoin(Digest, col(Digest.id) == col(Reminder.digest_id))
+        .where(col(Reminder.case_id) == case_id, col(Reminder.status) != "pending")
+        .order_by(col(Reminder.remind_on).desc(), col(Reminder.id).desc())
+    )
+    return [ToldReminder(*tuple(row)) for row in session.execute(found)]
 
 
 def reference_of(session: Session, case_id: int) -> str:

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from werkzeug.wrappers import Response
 
 from tracker import casebook, pathways
-from tracker.casebook import CaseFile
+from tracker.casebook import CaseFile, ToldReminder
 from tracker.errors import UnknownThing
 from web import arguments, case_view, presenters, timeline
 from web.dashboard import NOBODY, WANTS, case_rows, choose
@@ -77,10 +77,12 @@ def show(ref: str) -> str:
         except Refused:
             abort(400, "What was known at that time does not make a whole account. Choose another time.")
         newest = pathways.latest(session).digest
-    return _page(file, on is not None or known is not None, known, newest)
+        past = on is not None or known is not None
+        told = [] if past else casebook.reminders_of(session, file.row.id)
+    return _page(file, past, known, newest, told)
 
 
-def _page(file: CaseFile, past: bool, known: datetime | None, newest: str) -> str:
+def _page(file: CaseFile, past: bool, known: datetime | None, newest: str, told: list[ToldReminder]) -> str:
     history = file.plan.history
     notes, caveats = case_view.guidance(history)
     birth = file.patient.birth_date
@@ -109,6 +111,7 @@ def _page(file: CaseFile, past: bool, known: datetime | None, newest: str) -> st
         checklists=case_view.checklists(history),
         notes=notes,
         caveats=caveats,
+        reminders=case_view.reminders(history, file.plan, told),
         entries=timeline.entries(file),
         fold=FOLD,
         planned=history.planned,

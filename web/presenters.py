@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -52,6 +53,11 @@ def ago(at: datetime, now: datetime) -> str:
     if abs(now - at) < timedelta(minutes=1):
         return "just now"
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
+def dates_in_words(text: str) -> str:
+    """A text with its ISO dates as they are written on pages."""
+    return re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: in_words(date.fromisoformat(found[0])), text)
 
 
 def age(birth_date: date, on: date) -> int:

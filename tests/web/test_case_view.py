@@ -147,3 +147,40 @@ def test_a_correction_that_was_itself_corrected_strikes_out_nothing() -> None:
     undoing = journey.last_id
     journey.corrected("2026-01-08", undoing)
     assert list(timeline.corrections(journey.events)) == [undoing]
+
+
+# Reminders -------------------------------------------------------------------------------------------------
+
+
+def told_of(register: Register, ref: str) -> list[case_view.ReminderRow]:
+    with register.database.reading() as session:
+        file = casebook.case_file(session, ref, now=NOW)
+        found = casebook.reminders_of(session, file.row.id)
+    return case_view.reminders(file.plan.history, file.plan, found)
+
+
+def test_reminders_say_of_what_which_step_and_what_became_of_them(outbox_register: Register) -> None:
+    rows = told_of(outbox_register, "X-001")
+    assert {(row.label, row.step) for row in rows} >= {("Imaging (CT or MRI)", "Overdue"), ("Visit", "Due")}
+    assert {row.standing for row in rows} == {"Told", "In a message on its way"}
+    for row in rows:
+        assert (row.told_to == "eve+x@example.org") is (row.standing == "Told")
+        assert row.at is not None
+
+
+def test_a_reminder_that_nobody_was_told_says_why(outbox_register: Register) -> None:
+    rows = [row for row in told_of(outbox_register, "N-002") if row.standing == "Not told"]
+    assert rows
+    assert all(row.reason and row.at is None for row in rows)
+
+
+def test_a_reminder_that_there_is_nobody_to_tell_waits_for_the_next_digest(outbox_register: Register) -> None:
+    assert {row.standing for row in told_of(outbox_register, "N-003")} == {"Raised, to be told in the next digest"}
+
+
+def test_a_reminder_that_went_out_after_a_death_is_marked(outbox_register: Register) -> None:
+    outbox_register.step("X-001", "2027-03-01", "record_death")
+    rows = told_of(outbox_register, "X-001")
+    late = [row for row in rows if row.after_death]
+    assert {row.reason for row in late} == {"sent after the death on 1 Mar 2027"}
+    assert {row.standing for row in rows if not row.after_death} == {"Not told"}

@@ -137,6 +137,20 @@ def test_known_takes_a_time_with_its_offset_or_a_date(client: FlaskClient) -> No
     assert client.get("/cases/N-001?known=2027-03-11").status_code == 404
 
 
+def test_a_case_says_what_its_navigator_was_told_and_what_not_and_why(
+    outbox_register: Register, make_app: MakeApp
+) -> None:
+    outbox_register.step("X-001", "2027-03-01", "record_death")
+    client = make_app(outbox_register).test_client()
+    page = client.get("/cases/X-001").text
+    part = page[page.index('<section id="reminders"') :]
+    part = part[: part.index("</section>")]
+    for words in ("1 reminder went out after the death on 1 Mar 2027", "Sent after the death on 1 Mar 2027",
+                  "Not told: cancelled on 1 Mar 2027", "Told to <span", "Overdue, for the clinic lead"):  # fmt: skip
+        assert words in part, words
+    assert 'id="reminders"' not in client.get("/cases/X-001?on=2027-02-01").text
+
+
 def test_a_death_closes_the_case_on_its_page(client: FlaskClient) -> None:
     page = client.get("/cases/N-009").text
     assert "Deceased" in page
