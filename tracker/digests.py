@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
@@ -19,14 +21,16 @@ from tracker.addressees import Addressees
 from tracker.clock import local_date
 from tracker.mail.digest import DigestItem, Letter, compose
 from tracker.models import WAITING, Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
+from tracker.recall import mark_stale_to, parts, quietly, raised_in, release
 from workflows.limits import checked_email
+
+__all__ = ["Sender", "compose_digests", "look_again", "mark_stale_to", "message_id", "quietly", "release"]
 
 _log = structlog.get_logger()
 
-_AT_ONCE = 500
-"""Rows named in one statement."""
-
-_BEYOND_RECALL = ("transmitting", "uncertain", "sent")
+_LOCK_NOT_AVAILABLE = "55P03"
+_TOGETHER = 100
+"""People whose digests are written with one statement of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class Sender:
     address: str
     base_url: str
     key: bytes
+
+    def of(self, clinic: Clinic) -> str:
+        """The address that a clinic's digests come from."""
+        return clinic.mail_from or self.address
 
     def key_of(self, clinic_id: int, recipient: str, day: date) -> str:
         """The identity of a person's digest of a clinic day."""
@@ -70,6 +78,10 @@ class _Recipient:
     everything: bool
     groups: list[_Group]
 
+    @property
+    def clinic_id(self) -> int:
+        return _id(self.clinic.id)
+
 
 def compose_digests(session: Session, sender: Sender, now: datetime) -> int:
     """One digest for each person and clinic day that has something to tell; returns how many.
@@ -80,21 +92,36 @@ def compose_digests(session: Session, sender: Sender, now: datetime) -> int:
     be written does not stop the others.
     """
     people, waiting = _people_to_tell(session, now)
-    keys = {sender.key_of(_id(to.clinic.id), to.email, to.day): to for to in waiting}
-    for key in _already_written(session, keys):
-        del keys[key]
+    ready = {sender.key_of(to.clinic_id, to.email, to.day): to for to in waiting}
+    for key in _already_written(session, ready):
+        del ready[key]
+    desk = _Desk(session, sender, people, now)
     made = 0
-    for key, to in keys.items():
-        try:
-            with session.begin_nested():
-                made += _write(session, sender, people, key, to, now)
-        except _InHand:
-            _log.info("digest.later", clinic=to.clinic.id)
-        except OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001  (whatever it is, the other people hear of theirs)
-            _log.error("digest.failed", clinic=to.clinic.id, kind=type(error).__name__)
+    for _, of_clinic in groupby(ready.items(), key=lambda pair: pair[1].clinic_id):
+        for part in parts(list(of_clinic), _TOGETHER):
+            made += _write_apart(desk, dict(part))
     return made
+
+
+def _write_apart(desk: _Desk, ready: dict[str, _Recipient]) -> int:
+    """Digests written together; where that fails, each by itself, so that one stops nobody else's."""
+    try:
+        with desk.session.begin_nested():
+            return desk.write(ready)
+    except OperationalError as error:
+        if not _is_locked(error):
+            raise
+        problem: Exception = error
+    except Exception as error:  # noqa: BLE001  (whatever it is, the other people hear of theirs)
+        problem = error
+    if len(ready) > 1:
+        return sum(_write_apart(desk, {key: to}) for key, to in ready.items())
+    clinic_id = next(iter(ready.values())).clinic_id
+    if isinstance(problem, _InHand | OperationalError):
+        _log.info("digest.later", clinic=clinic_id)
+    else:
+        _log.error("digest.failed", clinic=clinic_id, kind=type(problem).__name__)
+    return 0
 
 
 def _people_to_tell(session: Session, now: datetime) -> tuple[Addressees, list[_Recipient]]:
@@ -114,15 +141,11 @@ def _people_to_tell(session: Session, now: datetime) -> tuple[Addressees, list[_
         named = people.of(clinic, row.navigator_id, row.audience, day)
         if named is None:
             continue
-        everything = _wants_one(people, named.email, clinic, day)
+        everything = working_days.tells_on(clinic, people.days_of(named.email), day)
         if everything or row.urgent:
             to = waiting.setdefault((row.clinic_id, named.email), _Recipient(clinic, named.email, day, everything, []))
             to.groups.append(_Group(row.navigator_id, row.audience))
     return people, [waiting[key] for key in sorted(waiting)]
-
-
-def _wants_one(people: Addressees, email: str, clinic: Clinic, day: date) -> bool:
-    return working_days.works(clinic, day) and str(day.isoweekday()) in people.days_of(email)
 
 
 def _untold() -> ColumnElement[bool]:
@@ -131,7 +154,7 @@ def _untold() -> ColumnElement[bool]:
 
 def _already_written(session: Session, keys: Collection[str]) -> list[str]:
     found: list[str] = []
-    for part in _parts(list(keys)):
+    for part in parts(list(keys)):
         found += session.execute(select(col(Digest.key)).where(col(Digest.key).in_(part))).scalars()
     return found
 
@@ -140,66 +163,147 @@ class _InHand(Exception):
     """A deliverer has just taken an earlier digest of the same person: theirs is written at the next tick."""
 
 
+def _is_locked(error: OperationalError) -> bool:
+    """Whether PostgreSQL was asked for a row that somebody is changing; to wait for it could end in a deadlock."""
+    return getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE
+
+
 # Writing one -----------------------------------------------------------------------------------------------
 
 
-def _write(session: Session, sender: Sender, people: Addressees, key: str, to: _Recipient, now: datetime) -> int:
-    checked_email(to.email)
-    clinic_id = _id(to.clinic.id)
-    _take_back_earlier(session, clinic_id, to.email, now)
-    rows = [row for group in sorted(set(to.groups), key=str) for row in _untold_of(session, to, group)]
-    if not rows:
-        return 0
-    items = list(_items(rows, to.clinic, people, to.email, to.day))
-    digest = Digest(
-        key=key,
-        clinic_id=clinic_id,
-        recipient=to.email,
-        on=to.day,
-        composed_at=now,
-        items=len(items),
-        reminders=len(rows),
-    )
-    session.add(digest)
-    session.flush()
-    for part in _parts([row.id for row in rows]):
-        session.execute(quietly(update(Reminder).where(col(Reminder.id).in_(part)).values(digest_id=digest.id)))
-    message = OutboxMessage(
-        key=key,
-        digest_id=_id(digest.id),
-        message_id=message_id(key),
-        sender=to.clinic.mail_from or sender.address,
-        recipient=to.email,
-        content=b"",
-        created_at=now,
-        next_try_at=now,
-    )
-    message.content = compose(_letter(session, sender, digest, message, rows, items))
-    session.add(message)
-    session.flush()
-    return 1
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where the digests of one moment are written."""
+
+    session: Session
+    sender: Sender
+    people: Addressees
+    now: datetime
+
+    def write(self, ready: dict[str, _Recipient]) -> int:
+        """Digests of one clinic, by their keys; returns how many there was something to tell in."""
+        earlier = _not_left(self.session, list(ready.values()))
+        ready = {key: to for key, to in ready.items() if self._begins_anew(to, earlier.get(to.email, []))}
+        rows = _to_tell(self.session, list(ready.values()))
+        told = {key: (to, rows[to.email]) for key, to in ready.items() if rows[to.email]}
+        if not told:
+            return 0
+        overdue = _overdue(self.session, [to for to, _ in told.values()])
+        letters = {key: self._letter(key, to, of, overdue[to.email]) for key, (to, of) in told.items()}
+        self._store(told, letters)
+        return len(told)
+
+    def _begins_anew(self, to: _Recipient, earlier: list[int]) -> bool:
+        """Take back what waits from earlier days; False where what is urgent went into that instead."""
+        checked_email(to.email)
+        if earlier and not to.everything:
+            _tell_too(self.session, earlier[-1], to, self.now)
+            return False
+        for digest_id in earlier:
+            to.groups += _groups_of(self.session, self.people, to, digest_id)
+            _take_back(self.session, digest_id, self.now)
+        return True
+
+    def _letter(self, key: str, to: _Recipient, rows: list[Row[Any]], overdue: int) -> Letter:
+        return Letter(
+            sender=self.sender.of(to.clinic),
+            recipient=to.email,
+            message_id=message_id(key),
+            base_url=self.sender.base_url,
+            day=to.day,
+            written_at=self.now,
+            items=list(_items(rows, to.clinic, self.people, to.email, to.day)),
+            overdue_in_all=overdue,
+        )
+
+    def _store(self, told: dict[str, tuple[_Recipient, list[Row[Any]]]], letters: dict[str, Letter]) -> None:
+        digests = [
+            {
+                "key": key,
+                "clinic_id": to.clinic_id,
+                "recipient": to.email,
+                "on": to.day,
+                "composed_at": self.now,
+                "items": len(letters[key].items),
+                "reminders": len(rows),
+            }
+            for key, (to, rows) in told.items()
+        ]
+        stored = self.session.execute(insert(Digest).returning(col(Digest.key), col(Digest.id)), digests)
+        ids = {row[0]: row[1] for row in stored}
+        told_by = [{"reminder": row.id, "digest": ids[key]} for key, (_, rows) in told.items() for row in rows]
+        self.session.connection().execute(_TOLD_BY, told_by)
+        messages = [
+            {
+                "key": key,
+                "digest_id": ids[key],
+                "message_id": letter.message_id,
+                "sender": letter.sender,
+                "recipient": letter.recipient,
+                "content": compose(letter),
+                "created_at": self.now,
+                "next_try_at": self.now,
+            }
+            for key, letter in letters.items()
+        ]
+        self.session.execute(insert(OutboxMessage), messages)
 
 
-def _take_back_earlier(session: Session, clinic_id: int, recipient: str, now: datetime) -> None:
-    """What digests of earlier days that have not left would have told, is told in the one now written."""
+_REMINDERS = Reminder.metadata.tables["reminder"]
+_TOLD_BY = update(_REMINDERS).where(_REMINDERS.c.id == bindparam("reminder")).values(digest_id=bindparam("digest"))
+
+
+def _not_left(session: Session, ready: Sequence[_Recipient]) -> dict[str, list[int]]:
+    """By address, the digests of earlier days that still wait for people of one clinic, oldest first."""
     waiting = (
-        select(col(OutboxMessage.digest_id))
+        select(col(OutboxMessage.recipient), col(OutboxMessage.digest_id))
         .join(Digest, col(Digest.id) == col(OutboxMessage.digest_id))
-        .where(WAITING)
-        .where(col(OutboxMessage.recipient) == recipient, col(Digest.clinic_id) == clinic_id)
+        .where(WAITING, col(Digest.clinic_id) == ready[0].clinic_id)
+        .where(col(OutboxMessage.recipient).in_([to.email for to in ready]))
         .order_by(col(OutboxMessage.digest_id))
     )
-    for digest_id in session.execute(waiting).scalars().all():
-        release(session, digest_id)
-        mine = and_(col(OutboxMessage.digest_id) == digest_id, WAITING)
-        cancelled = {"state": "cancelled", "settled_at": now, "problem": "told in a later digest"}
-        taken = session.execute(quietly(update(OutboxMessage).where(mine).values(**cancelled)))
-        if taken.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE gives a CursorResult
-            raise _InHand
+    found: dict[str, list[int]] = {}
+    for recipient, digest_id in session.execute(waiting):
+        found.setdefault(recipient, []).append(digest_id)
+    return found
+
+
+def _groups_of(session: Session, people: Addressees, to: _Recipient, digest_id: int) -> list[_Group]:
+    """What a digest tells that would go to the same person today."""
+    told = select(col(Reminder.navigator_id), col(Reminder.audience)).where(raised_in(digest_id)).distinct()
+    groups = [_Group(row.navigator_id, row.audience) for row in session.execute(told)]
+    named = [people.of(to.clinic, group.navigator_id, group.audience, to.day) for group in groups]
+    return [group for group, who in zip(groups, named, strict=True) if who is not None and who.email == to.email]
+
+
+def _take_back(session: Session, digest_id: int, now: datetime) -> None:
+    """What an earlier digest would have told is told in the one now written."""
+    _hold(session, digest_id)
+    release(session, digest_id)
+    _change_waiting(session, digest_id, {"state": "cancelled", "settled_at": now, "problem": "told in a later digest"})
+
+
+def _tell_too(session: Session, digest_id: int, to: _Recipient, now: datetime) -> None:
+    """What is urgent goes into the digest that waits anyway, instead of a second mail on a day without digests."""
+    rows = _to_tell(session, [to])[to.email]
+    session.connection().execute(_TOLD_BY, [{"reminder": row.id, "digest": digest_id} for row in rows])
+    _change_waiting(session, digest_id, {"stale": True, "next_try_at": now})
+
+
+def _change_waiting(session: Session, digest_id: int, values: dict[str, Any]) -> None:
+    mine = update(OutboxMessage).where(col(OutboxMessage.digest_id) == digest_id, WAITING)
+    if session.execute(quietly(mine.values(**values))).rowcount != 1:  # type: ignore[attr-defined]  # CursorResult
+        raise _InHand
+
+
+def _hold(session: Session, digest_id: int) -> None:
+    """Keep what a digest tells from being changed; an error where somebody is changing it."""
+    held = select(col(Reminder.id)).where(raised_in(digest_id)).order_by(col(Reminder.id))
+    session.execute(held.with_for_update(nowait=True))
 
 
 def _reminder_rows() -> Any:
-    """Raised reminders with what a digest tells of them; on PostgreSQL only those that nobody is changing."""
+    """Raised reminders of open follow-ups, with what a digest tells of them."""
     follow_up = and_(
         col(FollowUpRow.case_id) == Reminder.case_id,
         col(FollowUpRow.key) == Reminder.follow_up_key,
@@ -223,24 +327,36 @@ def _reminder_rows() -> Any:
         )
         .join(FollowUpRow, follow_up)
         .order_by(col(Reminder.id))
-        .with_for_update(of=Reminder, skip_locked=True)
     )
 
 
-def _untold_of(session: Session, to: _Recipient, group: _Group) -> Sequence[Row[Any]]:
+def _to_tell(session: Session, ready: Sequence[_Recipient]) -> dict[str, list[Row[Any]]]:
+    """By address, everything (or all that is urgent) that people of one clinic are to be told and have not been."""
+    told: dict[str, list[Row[Any]]] = {to.email: [] for to in ready}
+    goes_to = {group: to for to in ready for group in to.groups}
+    if not goes_to:
+        return told
+    navigators = {group.navigator_id for group in goes_to} - {None}
+    of_navigators = or_(col(Reminder.navigator_id).in_(navigators), col(Reminder.navigator_id).is_(None))
+    audiences = {group.audience for group in goes_to}
     found = _reminder_rows().where(
         _untold(),
-        col(Reminder.clinic_id) == to.clinic.id,
-        col(Reminder.navigator_id).is_not_distinct_from(group.navigator_id),
-        col(Reminder.audience) == group.audience,
+        col(Reminder.clinic_id) == ready[0].clinic_id,
+        of_navigators,
+        col(Reminder.audience).in_(audiences),
     )
-    return session.execute(found if to.everything else found.where(col(Reminder.urgent))).all()
+    for row in session.execute(found.with_for_update(of=Reminder, nowait=True)):
+        to = goes_to.get(_Group(row.navigator_id, row.audience))
+        if to is not None and (to.everything or row.urgent):
+            told[to.email].append(row)
+    return told
 
 
 def _items(
     rows: Iterable[Row[Any]], clinic: Clinic, people: Addressees, recipient: str, day: date
 ) -> Iterator[DigestItem]:
     """Each follow-up once, with the last step that was reached; longest overdue first."""
+    late = _Lateness(clinic, people, recipient, day)
     last: dict[int, Row[Any]] = {row.follow_up_id: row for row in sorted(rows, key=lambda r: (r.remind_on, r.id))}
     for row in sorted(last.values(), key=lambda r: (r.late_on, r.id)):
         named = people.of(clinic, row.navigator_id, row.audience, day)
@@ -250,50 +366,67 @@ def _items(
             step=row.step,
             due_on=row.due_on,
             days_late=max((day - row.late_on).days, 0),
-            told_late=_could_be_told_on(row, clinic, people.days_of(recipient)) < day,
+            told_late=late.of(row),
             as_named=row.audience == "navigator" or named is None or named.as_named,
         )
 
 
-def _could_be_told_on(row: Row[Any], clinic: Clinic, digest_days: str) -> date:
-    """The first digest day on which a reminder could have been told; later than that, the tracker was late."""
-    known_on = local_date(row.planned_at, clinic.timezone)
-    if row.planned_at > working_days.writes_at(clinic, known_on):
-        known_on += timedelta(days=1)
-    start = max(row.remind_on, known_on)
-    return working_days.first_writing_day(clinic, digest_days, start, urgent=row.urgent)
+@dataclass(slots=True)
+class _Lateness:
+    """Whether a digest of an earlier day could have told a reminder: if so, the tracker or the mail was late.
+
+    Days are asked as they were: who was to hear then, and on which days. Before the clinic's ways or the
+    recipient's days last changed nothing is known of that. Reminders are mostly alike, and each kind is asked once.
+    """
+
+    clinic: Clinic
+    people: Addressees
+    recipient: str
+    day: date
+    known: dict[tuple[Any, ...], bool] = field(default_factory=dict)
+
+    def of(self, row: Row[Any]) -> bool:
+        kind = (row.navigator_id, row.audience, row.urgent, row.remind_on, row.planned_at)
+        if kind not in self.known:
+            self.known[kind] = self._could_be_told_before(*kind)
+        return self.known[kind]
+
+    def _could_be_told_before(
+        self, navigator_id: int | None, audience: str, urgent: bool, remind_on: date, planned_at: datetime
+    ) -> bool:
+        def days_on(earlier: date) -> str:
+            named = self.people.of(self.clinic, navigator_id, audience, earlier)
+            return self.people.days_of(named.email) if named else ""
+
+        settled = [self.people.settled[s] for s in (self.clinic.name, self.recipient) if s in self.people.settled]
+        start = max(remind_on, *(_next_digest_on(self.clinic, moment) for moment in (planned_at, *settled)))
+        told_on = working_days.first_writing_day(self.clinic, days_on, start, urgent=urgent)
+        return told_on is not None and told_on < self.day
 
 
-def _letter(
-    session: Session,
-    sender: Sender,
-    digest: Digest,
-    message: OutboxMessage,
-    rows: Iterable[Row[Any]],
-    items: list[DigestItem],
-) -> Letter:
-    navigators = {row.navigator_id for row in rows if row.audience == "navigator" and row.navigator_id}
-    return Letter(
-        sender=message.sender,
-        recipient=digest.recipient,
-        message_id=message.message_id,
-        base_url=sender.base_url,
-        day=digest.on,
-        written_at=digest.composed_at,
-        items=items,
-        overdue_in_all=_overdue(session, digest, navigators) if navigators else 0,
-        may_be_a_repeat=message.repeat > 0,
+def _next_digest_on(clinic: Clinic, moment: datetime) -> date:
+    """The first local date whose digest is written after a moment."""
+    day = local_date(moment, clinic.timezone)
+    return day + timedelta(days=1) if moment > working_days.writes_at(clinic, day) else day
+
+
+def _overdue(session: Session, ready: Sequence[_Recipient]) -> Counter[str]:
+    """By address, how many follow-ups of the navigators whom it stands for are overdue in this clinic."""
+    navigators = {g.navigator_id: to.email for to in ready for g in to.groups if g.audience == "navigator"}
+    counted = (
+        select(col(FollowUpRow.navigator_id), func.count())
+        .where(
+            col(FollowUpRow.status) == "open",
+            col(FollowUpRow.navigator_id).in_(navigators.keys() - {None}),
+            col(FollowUpRow.clinic_id) == ready[0].clinic_id,
+            col(FollowUpRow.late_on) < ready[0].day,
+        )
+        .group_by(col(FollowUpRow.navigator_id))
     )
-
-
-def _overdue(session: Session, digest: Digest, navigators: set[int]) -> int:
-    found = select(func.count()).where(
-        col(FollowUpRow.status) == "open",
-        col(FollowUpRow.navigator_id).in_(navigators),
-        col(FollowUpRow.clinic_id) == digest.clinic_id,
-        col(FollowUpRow.late_on) < digest.on,
-    )
-    return int(session.execute(found).scalar_one())
+    found: Counter[str] = Counter()
+    for navigator_id, number in session.execute(counted):
+        found[navigators[navigator_id]] += number
+    return found
 
 
 # What has not left yet -------------------------------------------------------------------------------------
@@ -302,70 +435,54 @@ def _overdue(session: Session, digest: Digest, navigators: set[int]) -> int:
 def look_again(session: Session, sender: Sender, message: OutboxMessage, now: datetime) -> bool:
     """Write a message that has not left anew, as things stand now; False where nothing remains to be told in it.
 
-    What has ended is no longer in it (the change itself took it out); what would go to somebody else now goes back
-    to be told to that one.
+    What has ended is no longer in it; what would go to somebody else now, or is no longer wanted on the day of the
+    digest, goes back to be told to whom and when it is. Where one of its cases is being changed at this moment, the
+    message stays as it is, and stale: it does not leave before it could be looked at.
     """
     digest = session.get_one(Digest, message.digest_id)
     clinic = session.get_one(Clinic, digest.clinic_id)
     day = local_date(now, clinic.timezone)
     people = addressees.load(session, [day])
-    told = session.execute(
-        _reminder_rows().where(col(Reminder.digest_id) == digest.id, col(Reminder.status) == "raised")
-    ).all()
-    kept = [row for row in told if _goes_to(people, clinic, row, day) == digest.recipient]
-    release(session, _id(digest.id), {row.id for row in told} - {row.id for row in kept})
+    try:
+        with session.begin_nested():
+            _hold(session, _id(digest.id))
+    except OperationalError as error:
+        if not _is_locked(error):
+            raise
+        message.stale = True
+        return True
+    told = session.execute(_reminder_rows().where(raised_in(_id(digest.id)))).all()
+    kept = [row for row in told if _belongs_in(digest, people, clinic, row, day)]
+    release(session, _id(digest.id), keep={row.id for row in kept})
     items = list(_items(kept, clinic, people, digest.recipient, day))
-    digest.items, digest.reminders, message.stale = len(items), len(kept), False
+    digest.items, digest.reminders = len(items), len(kept)
+    message.sender, message.stale = sender.of(clinic), False
     if items:
-        message.content = compose(_letter(session, sender, digest, message, kept, items))
+        groups = [_Group(row.navigator_id, row.audience) for row in kept]
+        to = _Recipient(clinic, digest.recipient, digest.on, everything=True, groups=groups)
+        message.content = compose(
+            Letter(
+                sender=message.sender,
+                recipient=digest.recipient,
+                message_id=message.message_id,
+                base_url=sender.base_url,
+                day=digest.on,
+                written_at=digest.composed_at,
+                items=items,
+                overdue_in_all=_overdue(session, [to])[digest.recipient],
+                may_be_a_repeat=message.repeat > 0,
+            )
+        )
     session.flush()
     return bool(items)
 
 
-def _goes_to(people: Addressees, clinic: Clinic, row: Row[Any], day: date) -> str | None:
+def _belongs_in(digest: Digest, people: Addressees, clinic: Clinic, row: Row[Any], day: date) -> bool:
+    """Whether a reminder still goes to whom a digest is for, who wanted it on the digest's own day."""
     named = people.of(clinic, row.navigator_id, row.audience, day)
-    return named.email if named else None
-
-
-def release(session: Session, digest_id: int, which: Collection[int] | None = None) -> None:
-    """Let reminders of a digest (by default all of them) wait for the next one."""
-    of_digest = and_(col(Reminder.digest_id) == digest_id, col(Reminder.status) == "raised")
-    if which is not None:
-        of_digest = and_(of_digest, col(Reminder.id).in_(which))
-    locked = select(col(Reminder.id)).where(of_digest).order_by(col(Reminder.id)).with_for_update()
-    for part in _parts(list(session.execute(locked).scalars())):
-        session.execute(quietly(update(Reminder).where(col(Reminder.id).in_(part)).values(digest_id=None)))
-
-
-def beyond_recall(session: Session, digest_ids: Collection[int | None]) -> set[int]:
-    """Those of the digests that have left, or may have."""
-    gone = select(col(OutboxMessage.digest_id)).where(
-        col(OutboxMessage.digest_id).in_(digest_ids), col(OutboxMessage.state).in_(_BEYOND_RECALL)
-    )
-    return set(session.execute(gone).scalars()) if any(digest_ids) else set()
-
-
-def mark_stale(session: Session, digest_ids: Collection[int]) -> None:
-    """Something that these digests tell has changed: they are looked at again before they leave."""
-    if digest_ids:
-        mine = update(OutboxMessage).where(col(OutboxMessage.digest_id).in_(digest_ids))
-        session.execute(quietly(mine.values(stale=True)))
-
-
-def mark_stale_to(session: Session, recipient: str) -> None:
-    """What waits for somebody is looked at again before it leaves: they may be away now, or hear of less."""
-    waiting = and_(col(OutboxMessage.recipient) == recipient, col(OutboxMessage.settled_at).is_(None))
-    session.execute(quietly(update(OutboxMessage).where(waiting).values(stale=True)))
-
-
-def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
-
-
-def quietly(statement: Any) -> Any:
-    """A set-based statement that leaves the session's objects alone."""
-    return statement.execution_options(synchronize_session=False)
+    if named is None or named.email != digest.recipient:
+        return False
+    return bool(row.urgent) or working_days.tells_on(clinic, people.days_of(digest.recipient), digest.on)
 
 
 def _id(value: int | None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import col, select
 
-from tracker import digests
+from tracker import recall
 from tracker.clock import local_date
 from tracker.models import Case, Clinic, FollowUpRow, Reminder
 from tracker.projection import follow_up_values, reminder_values
@@ -64,20 +64,22 @@ def _reconcile_reminders(writing: Writing, case: Case, planned: Plan) -> None:
     stored = {(row.follow_up_key, row.due_on, row.step): row for row in _locked(writing, case)}
     wanted = _wanted(planned)
     today = _local(writing, case, writing.now)
-    gone = digests.beyond_recall(writing.session, {row.digest_id for row in stored.values() if row.status == "raised"})
+    gone = recall.beyond_recall(writing.session, {row.digest_id for row in stored.values() if row.status == "raised"})
     changed: set[int] = set()
     for key, row in stored.items():
-        told_by = row.digest_id
-        if row.status == "sent" or (told_by in gone and row.status == "raised"):
+        told_by, handed_over = row.digest_id, row.navigator_id != case.navigator_id
+        row.navigator_id = case.navigator_id
+        if row.status == "sent" or (row.status == "raised" and told_by in gone):
             row.reason = _after_death(case, _local(writing, case, row.sent_at or row.raised_at or writing.now))
-            continue
-        _bring_up_to_date(writing, row, wanted.get(key), planned.follow_ups.get(row.follow_up_key), today)
-        if row.navigator_id != case.navigator_id:
-            row.navigator_id, row.digest_id = case.navigator_id, None
-        if told_by is not None and row.digest_id is None:
+        else:
+            _bring_up_to_date(writing, row, wanted.get(key), planned.follow_ups.get(row.follow_up_key), today)
+            if handed_over:
+                _hand_over(writing, row)
+        # One that may have left is looked at too: where the server takes it back after all, it must not go as it was.
+        if row.status != "sent" and told_by and (told_by in gone or handed_over or row.digest_id is None):
             changed.add(told_by)
     writing.session.flush()
-    digests.mark_stale(writing.session, changed)
+    recall.mark_stale(writing.session, changed)
     _insert_reminders(writing, case, [values for key, values in wanted.items() if key not in stored])
 
 
@@ -106,7 +108,15 @@ def _bring_up_to_date(
     elif row.status == "raised" and values["remind_on"] > today:
         row.status, row.raised_at, row.digest_id = "pending", None, None
     if row.status == "pending":
+        if values["remind_on"] < row.remind_on:  # a booking or a snooze is undone: nobody could know before
+            row.planned_at = writing.now
         row.remind_on = values["remind_on"]
+
+
+def _hand_over(writing: Writing, row: Reminder) -> None:
+    """What the former navigator has not been told is news to the new one; what goes to others is looked at again."""
+    if row.status == "raised" and row.audience == "navigator":
+        row.digest_id, row.planned_at = None, writing.now
 
 
 def _withdraw(writing: Writing, row: Reminder, item: FollowUp | None, today: date) -> None:
@@ -119,10 +129,8 @@ def _withdraw(writing: Writing, row: Reminder, item: FollowUp | None, today: dat
 
 def _why_withheld(row: Reminder, item: FollowUp | None) -> str:
     if item is None:
-        return "no longer planned"
-    if item.window.due_on != row.due_on:
-        return f"moved to {item.window.due_on}"
-    return f"{item.status} on {item.ended_on}"
+        return recall.why_withheld(row.due_on)
+    return recall.why_withheld(row.due_on, item.window.due_on, item.status, item.ended_on)
 
 
 def _after_death(case: Case, told_on: date) -> str | None:

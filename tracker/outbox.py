@@ -189,7 +189,7 @@ class Round:
         if outcome.result is Result.UNCERTAIN:
             return common | {"state": "uncertain", "doubted_at": self.now}
         failures = hand.row.failures + 1
-        if self.now - hand.row.created_at >= GIVE_UP_AFTER:
+        if self.now - hand.row.created_at >= GIVE_UP_AFTER and not outcome.down:
             return common | {"state": "rejected", "problem": f"given up after 5 days: {outcome.reason}"[:200]}
         wait = _BACK_OFF[min(failures, len(_BACK_OFF)) - 1]
         return common | {"state": "retry_wait", "failures": failures, "next_try_at": self.now + wait}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflows.parts import Step
 from workflows.pathway import Pathway
@@ -71,31 +72,59 @@ def why_of(text: str) -> Why:
     return Why(**plain | {"sources": tuple(plain["sources"])})
 
 
+class Pause(NamedTuple):
+    """Until when the navigator is left alone with an item, and why."""
+
+    until: date
+    why: str
+
+
+def pause_of(item: FollowUp) -> Pause | None:
+    """To the day after the appointment, or to the end of a snooze, whichever is later."""
+    ends = [Pause(item.booked_for + timedelta(days=1), "booked")] if item.booked_for else []
+    ends += [Pause(item.snoozed_until, "snoozed")] if item.snoozed_until else []
+    return max(ends, default=None)
+
+
 def remind_on(step: Step, item: FollowUp) -> date:
     """The clinic's local date on which a step's reminder is raised.
 
     The navigator is not reminded of what is booked before the day after the appointment, nor of what is snoozed
     before the snooze ends. Escalations stay where they are: what is late is late, booked or not.
     """
+    day, pause = _step_on(step, item), pause_of(item)
+    return max(day, pause.until) if pause and step.to == "navigator" else day
+
+
+def _step_on(step: Step, item: FollowUp) -> date:
     start = {"opens": item.window.opens_on, "due": item.window.due_on, "late": item.window.late_on}[step.at]
-    day = start + timedelta(days=step.plus_days)
-    if step.to != "navigator":
-        return day
-    quiet_until = [item.booked_for + timedelta(days=1)] if item.booked_for else []
-    quiet_until += [item.snoozed_until] if item.snoozed_until else []
-    return max([day, *quiet_until])
+    return start + timedelta(days=step.plus_days)
 
 
 def reminder_values(pathway: Pathway, item: FollowUp) -> list[dict[str, Any]]:
-    """The reminders that an open follow-up will need, one for each step."""
-    return [
-        {
-            "follow_up_key": item.key,
-            "due_on": item.window.due_on,
-            "step": step.id,
-            "audience": step.to,
-            "urgent": step.urgent,
-            "remind_on": remind_on(step, item),
-        }
-        for step in pathway.reminders[item.reminders]
-    ]
+    """The reminders that an open follow-up will need: one for each step, and one where a pause ends."""
+    steps = pathway.reminders[item.reminders]
+    values = [_values(item, step.id, step.to, remind_on(step, item), urgent=step.urgent) for step in steps]
+    return values + _back_from_pause(item, steps)
+
+
+def _back_from_pause(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """The navigator hears again when a pause is over, also where every step had been told before it began."""
+    pause = pause_of(item)
+    if pause is None:
+        return []
+    before = [step for step in steps if step.to == "navigator" and _step_on(step, item) < pause.until]
+    urgent = any(step.urgent for step in before)
+    step = f"{pause.why}-{pause.until}"
+    return [_values(item, step, "navigator", pause.until, urgent=urgent)] if before else []
+
+
+def _values(item: FollowUp, step: str, audience: str, day: date, *, urgent: bool) -> dict[str, Any]:
+    return {
+        "follow_up_key": item.key,
+        "due_on": item.window.due_on,
+        "step": step,
+        "audience": audience,
+        "urgent": urgent,
+        "remind_on": day,
+    }

@@ -1,9 +1,12 @@
 """An installation for each test: on encrypted SQLite and on a real PostgreSQL."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from tracker import tick as ticking
 from tracker.commands.common import prepare
 from tracker.db import Database, connect
 from tracker.interchange.journal import JournalLine, parse
+from tracker.mail.transport import Outcome, Parcel, Result
 from tracker.replay import Report, replay
 from tracker.secret import Secret
 from tracker.settings import Settings, from_environment
@@ -23,6 +27,32 @@ if TYPE_CHECKING:
     from tests.postgres import Postgres
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A digest as it arrived: to whom, written when, and its plain text."""
+
+    to: str
+    at: datetime
+    subject: str
+    text: str
+
+    @property
+    def headings(self) -> list[str]:
+        """Each section's heading with its number, in order."""
+        return [line for line in self.text.splitlines() if line.endswith(")") and not line.startswith(" ")]
+
+    @property
+    def cases(self) -> list[int]:
+        """The cases that are named, by the number of their row."""
+        return sorted(int(line.rpartition("/go/")[2]) for line in self.text.splitlines() if "/go/" in line)
+
+
+def _mail(content: bytes) -> Mail:
+    message = message_from_bytes(content, policy=default)
+    text = str(message.get_body(("plain",)).get_content())
+    return Mail(message["To"], parsedate_to_datetime(message["Date"]), message["Subject"], text)
 
 
 @dataclass
@@ -48,6 +78,11 @@ class Installation:
 
     def mails(self) -> list[bytes]:
         return [path.read_bytes() for path in sorted((self.settings.mail_dir / "new").glob("*"))]
+
+    def told(self, to: str = "") -> list[Mail]:
+        """What arrived (for somebody), in the order in which it was written."""
+        found = [_mail(content) for content in self.mails()]
+        return sorted((mail for mail in found if to in ("", mail.to)), key=lambda mail: (mail.at, mail.to))
 
 
 def settings_in(folder: Path, database_url: str = "") -> Settings:
@@ -95,6 +130,22 @@ def place(tmp_path: Path, database_url: str) -> Iterator[Installation]:
     """An installation on either database."""
     with installed(settings_in(tmp_path, database_url)) as installation:
         yield installation
+
+
+@pytest.fixture
+def server_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """An outage: nothing is taken, and nothing was handed over."""
+
+    def deferred(_: object, parcel: Parcel, leave: object) -> Outcome:
+        return Outcome(Result.DEFERRED, "no connection", down=True)
+
+    @contextmanager
+    def down() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr("tracker.mail.maildir.Maildir.send", deferred)
+            yield
+
+    return down
 
 
 @pytest.fixture

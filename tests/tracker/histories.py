@@ -18,3 +18,20 @@ LANREOTIDE = """
 def lanreotide(ref: str = "N-001") -> list[JournalLine]:
     """An advanced case on lanreotide since 2 March 2026; the last injection was on 30 March."""
     return journal(LANREOTIDE.replace("N-001", ref))
+
+
+REFERRED = """
+{"case":"N-001","on":"2026-05-11","event":"case:opened","data":{"clinic":"North","timezone":"Europe/London","patient":{"ref":"N-001"},"navigator":"ana@example.org"}}
+"""
+
+
+def referred(ref: str = "N-001", on: str = "2026-05-11", **data: str | None) -> list[JournalLine]:
+    """A case referred on a day, for which histology opens on that day, is due after 14 days and late after 28.
+
+    The navigator hears on days 0, 14 and 29, the lead on day 42, the clinician on day 58; nothing of it is urgent.
+    """
+    lines = journal(REFERRED.replace("N-001", ref).replace("2026-05-11", on))
+    lines[0].data.update(data)
+    for name in [name for name, value in data.items() if value is None]:
+        del lines[0].data[name]
+    return lines

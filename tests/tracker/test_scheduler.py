@@ -71,7 +71,5 @@ def test_what_is_woken_ticks_and_weighs_the_ledger(place: Installation) -> None:
 
 
 def test_the_ledger_is_weighed_once_a_night(place: Installation) -> None:
-    weighed = [
-        ticking.nightly(place.database, place.now + timedelta(hours=hours)) for hours in (0, 1, 14, 15, 16, 39)
-    ]
+    weighed = [ticking.nightly(place.database, place.now + timedelta(hours=hours)) for hours in (0, 1, 14, 15, 16, 39)]
     assert weighed == [True, False, False, True, False, True]

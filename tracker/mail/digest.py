@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import format_datetime
 from functools import cache
 from pathlib import Path
@@ -26,9 +27,16 @@ _OF_STEP = {
     "due": "Due",
     "opens": "New: may be done from now on",
 }
+_AFTER_A_PAUSE = {
+    "booked": "The appointment has passed, and nothing is recorded",
+    "snoozed": "Put off until now",
+}
 _NOBODY_NAMED = "Overdue, and the clinic names nobody to escalate to"
 _TOLD_LATE = "Late: this should have reached you before today"
-_ORDER = (_TOLD_LATE, _NOBODY_NAMED, *_OF_STEP.values(), *_OF_ACTIVITY.values())
+_ORDER = (_TOLD_LATE, _NOBODY_NAMED, *_AFTER_A_PAUSE.values(), *_OF_STEP.values(), *_OF_ACTIVITY.values())
+
+_WIRE = compat32.clone(linesep="\r\n")
+"""The older of the two ways to write a message is some ten times faster; all that a digest holds is plain ASCII."""
 
 _AT_MOST = 20
 """Items named one by one under a heading; a longer list is read on the dashboard, not in a mail."""
@@ -85,19 +93,18 @@ class Section:
 
 def compose(letter: Letter) -> bytes:
     """The message as it will be sent, byte for byte: plain text, and the same as HTML."""
-    message = EmailMessage(policy=SMTP)
+    sections = list(_sections(letter))
+    about = {"letter": letter, "sections": sections, "day": in_words(letter.day), "notes": list(_notes(letter))}
+    message = MIMEMultipart("alternative", boundary=f"=={letter.message_id.strip('<>').partition('@')[0]}==")
     message["From"] = letter.sender
     message["To"] = letter.recipient
     message["Subject"] = _subject(letter)
     message["Date"] = format_datetime(letter.written_at)
     message["Message-ID"] = letter.message_id
     message["Auto-Submitted"] = "auto-generated"
-    sections = list(_sections(letter))
-    about = {"letter": letter, "sections": sections, "day": in_words(letter.day), "notes": list(_notes(letter))}
-    message.set_content(_template("digest.txt").render(about))
-    message.add_alternative(_template("digest.html").render(about), subtype="html")
-    message.set_boundary(f"=={letter.message_id.strip('<>').partition('@')[0]}==")
-    return message.as_bytes()
+    for subtype, template in (("plain", "digest.txt"), ("html", "digest.html")):
+        message.attach(MIMEText(_template(template).render(about), subtype, "us-ascii"))
+    return message.as_bytes(policy=_WIRE)
 
 
 def _subject(letter: Letter) -> str:
@@ -133,7 +140,7 @@ def _heading(item: DigestItem) -> str:
         return _NOBODY_NAMED
     if item.step in ("opens", "due") or item.activity == "plan-needed":
         return _OF_ACTIVITY.get(item.activity) or _OF_STEP.get(item.step, item.step)
-    return _OF_STEP.get(item.step, item.step)
+    return _AFTER_A_PAUSE.get(item.step.partition("-")[0]) or _OF_STEP.get(item.step, item.step)
 
 
 def _line(item: DigestItem, base_url: str) -> Line:
