@@ -143,7 +143,7 @@ class Session:
         return True
 
     def misbehave(self, outcome: str) -> None:
-        if outcome in CODES or outcome.isdecimal():
+        if _is_code(outcome):
             code = CODES.get(outcome) or int(outcome)
             self.say(f"{code} this is what was asked for, dear someone@secret.example\r\n".encode())
             if code == 421:
@@ -280,13 +280,11 @@ class Session:
         outcome = self.server.outcome("payload")
         if outcome != "ok":
             self.break_in(outcome)
-        try:
-            content = self.content()
-        except (Over, OSError):
-            self.server.broken_off.append(bytes(self.buffer))
-            raise
+        content = self.content()
         accepted = Accepted(self.sender, self.recipient, content)
         self.forget()
+        if _is_refusal(outcome):
+            return  # that was the answer, whether it was read before the end or is read now
         outcome = self.server.outcome("dot")
         if outcome == "ok" or outcome in LOST:
             self.server.journal.keep(accepted)
@@ -310,14 +308,27 @@ class Session:
 
     def content(self) -> bytes:
         """All lines up to the dot, each as it was before dots were doubled."""
-        while not (self.buffer == b".\r\n" or self.buffer.endswith(b"\r\n.\r\n")):
-            self.receive()
-        lines = self.buffer.removesuffix(b".\r\n").split(b"\n")
-        self.buffer = b""
-        return b"\n".join(line.removeprefix(b".") for line in lines)
+        lines, ended = [], False
+        while not ended:
+            while b"\n" not in self.buffer:
+                self.receive()
+            whole, _, self.buffer = self.buffer.rpartition(b"\n")
+            for line in whole.split(b"\n"):
+                ended = ended or line == b".\r"
+                if not ended:
+                    lines.append(line.removeprefix(b"."))
+        return b"\n".join([*lines, b""])
 
     def forget(self) -> None:
         self.sender = self.recipient = ""
+
+
+def _is_code(outcome: str) -> bool:
+    return outcome in CODES or outcome.isdecimal()
+
+
+def _is_refusal(outcome: str) -> bool:
+    return outcome in CODES or (outcome.isdecimal() and outcome >= "400")
 
 
 def _address(rest: str) -> str:
@@ -359,16 +370,10 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         self.connections = 0
         self.silence, self.drop_seconds, self.jitter, self.pause = 60.0, 0.02, 0.0, 0.0
         self._open: list[socket.socket] = []
-        self.broken_off: list[bytes] = []
         self.mistakes: list[str] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
-
-    def server_bind(self) -> None:
-        """With a small buffer, so that a client feels it when nothing is read."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        super().server_bind()
 
     @property
     def port(self) -> int:
