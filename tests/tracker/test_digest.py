@@ -38,3 +38,10 @@ def test_a_long_list_is_read_on_the_dashboard() -> None:
 def test_the_same_digest_is_the_same_bytes() -> None:
     items = [item(1, "due")]
     assert said(items) == said(items)
+
+
+def test_no_header_is_folded_so_that_a_message_is_found_by_its_identity_everywhere() -> None:
+    now = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
+    identity = f"<{'0123456789abcdef' * 4}@net-case-tracker.invalid>"
+    mail = compose(Letter("t@example.org", "a@example.org", identity, "http://x", DAY, now, [item(1, "due")]))
+    assert f"\r\nMessage-ID: {identity}\r\n".encode() in mail

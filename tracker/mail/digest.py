@@ -35,7 +35,7 @@ _NOBODY_NAMED = "Overdue, and the clinic names nobody to escalate to"
 _TOLD_LATE = "Late: this should have reached you before today"
 _ORDER = (_TOLD_LATE, _NOBODY_NAMED, *_AFTER_A_PAUSE.values(), *_OF_STEP.values(), *_OF_ACTIVITY.values())
 
-_WIRE = compat32.clone(linesep="\r\n")
+_WIRE = compat32.clone(linesep="\r\n", max_line_length=998)
 """The older of the two ways to write a message is some ten times faster; all that a digest holds is plain ASCII."""
 
 _AT_MOST = 20
