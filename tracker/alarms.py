@@ -172,8 +172,8 @@ def _in_doubt(scene: _Scene, number: int) -> Alarm:
 
 
 def _has_journal(settings: Settings) -> bool:
-    """A journal that the settings name, or the Maildir, which is its own."""
-    return settings.journal is not None or settings.smtp is None
+    """A journal that the settings name, or the Maildir, which is its own; with mail off nobody looks."""
+    return not settings.mail_off and (settings.journal is not None or settings.smtp is None)
 
 
 # Reminders that nobody hears of ----------------------------------------------------------------------------

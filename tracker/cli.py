@@ -25,6 +25,8 @@ _COMMANDS = {
     "import": ("tracker.commands.exchange:import_", "Import cases from elsewhere."),
     "export": ("tracker.commands.exchange:export", "Write what is recorded to standard output."),
     "pathway": ("tracker.commands.pathway:pathway", "Look at, check and publish pathways."),
+    "mail": ("tracker.commands.mail:mail", "Try out the way that mail takes."),
+    "doctor": ("tracker.commands.doctor:doctor", "Look everything over; say what is wrong and how to mend it."),
     "verify": ("tracker.commands.proof:verify", "Fold every event again and compare every row."),
 }
 

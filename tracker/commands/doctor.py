@@ -1,0 +1,29 @@
+"""Looking an installation over."""
+
+from __future__ import annotations
+
+import click
+
+from tracker import logs
+from tracker.commands.common import count, json_option, print_json
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check settings, data, scheduler and mail; say what is wrong and how to mend it. Exit 1 if anything is."""
+    from tracker.doctor import examine
+
+    logs.configure()
+    checks = list(examine())
+    wrong = [check for check in checks if not check.ok]
+    if as_json:
+        print_json({"ok": not wrong, "checks": [check.as_json() for check in checks]})
+    else:
+        for check in checks:
+            click.echo(f"{'ok   ' if check.ok else 'WRONG'}  {check.id}: {check.words}")
+            if check.mend:
+                click.echo(f"       {check.mend}")
+        click.echo(f"{count(len(wrong), 'thing')} to mend." if wrong else "Everything is as it should be.")
+    if wrong:
+        raise click.exceptions.Exit(1)
