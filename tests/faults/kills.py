@@ -9,6 +9,7 @@ FAULTS_DATABASE_URL names an empty database to use instead of one made here.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -120,6 +121,7 @@ class Run:
         (self.journal / "kept").mkdir(parents=True)
         open_cases(self.place, moment.date() - timedelta(days=3), NEW_CASES, NAVIGATORS)
         self.place.tick(moment - timedelta(days=3, hours=-2))  # in peace, so that what is forked is warm
+        gc.freeze()  # and shares its memory with whom it came from
         while self.tally.kills < self.kills_wanted and not (self.until_found and self._found()):
             moment = self._day(moment)
         self._drain(moment)
@@ -218,7 +220,7 @@ def run(
     """Kill so often, on one database, and tell what became of everything."""
     journal = folder / "accepted"
     with ExitStack() as stack:
-        port = stack.enter_context(smtp_server(journal, "--jitter-ms", "4"))
+        port = stack.enter_context(smtp_server(journal, "--jitter-ms", "3"))
         told = environment(folder, database_url, port, journal if oracle else None)
         place = stack.enter_context(installed(from_environment(told)))
         return Run(place, journal, kills, random.Random(seed), sabotage, until_found).until_killed_enough()
