@@ -21,6 +21,8 @@ _COMMANDS = {
     "tick": ("tracker.commands.serve:tick", "Raise what has come due, send digests, once."),
     "due": ("tracker.commands.due:due", "What is overdue, due and upcoming, and why."),
     "case": ("tracker.commands.case:case", "List cases, or show one."),
+    "clinic": ("tracker.commands.people:clinic", "List clinics, or set who hears of theirs and when."),
+    "person": ("tracker.commands.people:person", "Digest days; who is away, who stands in, who is back."),
     "replay": ("tracker.commands.exchange:replay", "Apply a journal file, all or nothing."),
     "import": ("tracker.commands.exchange:import_", "Import cases from elsewhere."),
     "export": ("tracker.commands.exchange:export", "Write what is recorded to standard output."),
