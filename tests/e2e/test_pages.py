@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
 from tests.browser import PageWatch, watched_context
-from tests.web.register import NOW, Register, empty_register, seeded_register
+from tests.web.register import NOW, Register, empty_register, register_with_mail
 from web import create_app
 from web.desk import desk
 
@@ -33,6 +33,8 @@ PAGES = {
     "case with hostile text": "/cases/X-001",
     "closed case": "/cases/N-009",
     "case in the past": "/cases/N-001?on=2026-02-15",
+    "outbox": "/outbox",
+    "outbox, continued": "/outbox?after=7",
     "pathway": "/pathway",
 }
 ERRORS = {"missing": "/cases/none", "misunderstood": "/cases/N-001?on=soon"}
@@ -54,7 +56,8 @@ def serving(register: Register) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serving(seeded_register(tmp_path_factory.mktemp("site")))
+    """With mail in each state, so that the pages have alarms too."""
+    yield from serving(register_with_mail(tmp_path_factory.mktemp("site")))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_error_pages_are_accessible_and_fit_their_window(sized_page: Page, site:
     assert_sound(sized_page)
 
 
-@pytest.mark.parametrize("address", ["/", "/cases"])
+@pytest.mark.parametrize("address", ["/", "/cases", "/outbox"])
 def test_an_empty_register_and_its_banner_are_accessible(sized_page: Page, empty_site: str, address: str) -> None:
     sized_page.goto(empty_site + address)
     expect(sized_page.get_by_text("Reminders are not going out.")).to_be_visible()
