@@ -18,7 +18,7 @@ from tracker.models import IN_QUESTION, Clinic, FollowUpRow, LedgerCheck, Outbox
 from tracker.settings import Settings
 from tracker.untold import Untold
 from tracker.words import count, span
-from workflows.dates import in_words
+from workflows.dates import in_words, listed
 
 WAITS_TOO_LONG = timedelta(hours=1)
 BACKLOG = timedelta(days=90)
@@ -26,6 +26,7 @@ CHECK_EVERY = timedelta(days=2)
 """The ledger is weighed each night; after two days without it, nobody would notice a difference."""
 
 _AT_MOST = 1_000
+_NAMED = 3
 _LONGEST = 100
 """If any overdue follow-up of a clinic was to be escalated, one is among so many of the longest overdue."""
 
@@ -198,11 +199,11 @@ def _untold(scene: _Scene) -> Iterator[Alarm]:
         cases = count(found.cases_of_nobody, "case")
         raised = f"{_up_to(found.of_nobody, untold.AT_MOST)} raised"
         wrong = f"{raised}, and there is nobody to tell: {cases} without a navigator, in a clinic without a lead."
-        mend = "Hand the cases over to somebody, or name a lead of the clinic."
+        mend = f"Hand the cases over to somebody, or {_MAINTAINER.lower()} to name a lead with `tracker clinic set`."
         yield Alarm("nobody-to-tell", Severity.NOW, wrong, mend, Look.WITHOUT_NAVIGATOR)
     if found.unusable:
-        wrong = f"No mail can be written to {' and '.join(found.unusable[:3])}: that is no address."
-        mend = "Put the address right, or hand the cases over to somebody else."
+        wrong = f"No mail can be written to {listed(found.unusable[:_NAMED], 'and')}: that is no address."
+        mend = "Hand the cases over to the right address, or name another lead or clinician."
         yield Alarm("address", Severity.NOW, wrong, mend, Look.MACHINERY)
     yield from _passed_over(scene, found)
 
@@ -258,8 +259,9 @@ def _escalations(scene: _Scene) -> Iterator[Alarm]:
         unnamed = [clinic for clinic in scene.clinics if getattr(clinic, f"{audience}_email") is None]
         names = [clinic.name for clinic in unnamed if _is_escalated(scene, clinic, audience)]
         if names:
-            wrong = f"Overdue follow-ups are to be escalated to the {audience}, and none is named in {_listed(names)}."
-            mend = f"{_MAINTAINER} to name one; until then nobody else hears of them."
+            where = listed(names if len(names) <= _NAMED else [*names[:_NAMED], f"{len(names) - _NAMED} more"], "and")
+            wrong = f"Overdue follow-ups are to be escalated to the {audience}, and none is named in {where}."
+            mend = f"{_MAINTAINER} to name one with `tracker clinic set`; until then nobody else hears of them."
             yield Alarm(f"no-{audience}", Severity.SOON, wrong, mend, Look.OVERDUE)
 
 
@@ -272,13 +274,6 @@ def _is_escalated(scene: _Scene, clinic: Clinic, audience: str) -> bool:
         .where(col(Reminder.status).in_(("raised", "sent")))
     )
     return scene.session.execute(told.limit(1)).first() is not None
-
-
-def _listed(names: list[str]) -> str:
-    shown, more = names[:3], len(names) - 3
-    if more > 0:
-        return f"{', '.join(shown)} and {count(more, 'more clinic')}"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 _ALL: tuple[Callable[[_Scene], Iterator[Alarm]], ...] = (

@@ -72,7 +72,7 @@ def weigh(session: Session, now: datetime) -> Untold:
             found.of_nobody += group.number
         elif not _is_usable(named.email):
             unusable.add(named.email)
-        elif _is_passed_over(people, clinic, group, now):
+        elif _is_passed_over(people, clinic, group, named.email, now):
             found.passed_over += group.number
             found.passed_over_since = min(found.passed_over_since or group.since, group.since)
     found.unusable = tuple(sorted(unusable))
@@ -122,19 +122,22 @@ def _is_usable(email: str) -> bool:
     return True
 
 
-def _is_passed_over(people: Addressees, clinic: Clinic, group: Group, now: datetime) -> bool:
-    """Two digests could have told it by now; one may have been written just before it was raised or given back."""
+def _is_passed_over(people: Addressees, clinic: Clinic, group: Group, email: str, now: datetime) -> bool:
+    """Two digests could have told it by now; one may have been written just before it was raised or given back.
+
+    Who was to hear, and on which days, is known since it was last changed.
+    """
     today = local_date(now - _HOUR, clinic.timezone)
     if now - _HOUR < working_days.writes_at(clinic, today):
         today -= timedelta(days=1)
-    raised_on = local_date(group.since, clinic.timezone)
-    if group.since > working_days.writes_at(clinic, raised_on):
-        raised_on += timedelta(days=1)
-    back = range(min((today - raised_on).days + 1, _LOOK_BACK))
+    since = max(group.since, *(people.settled.get(subject, group.since) for subject in (clinic.name, email)))
+    first = local_date(since, clinic.timezone)
+    if since > working_days.writes_at(clinic, first):
+        first += timedelta(days=1)
+    back = range(min((today - first).days + 1, _LOOK_BACK))
     return sum(_tells_on(people, clinic, group, today - timedelta(days=days)) for days in back) > 1
 
 
 def _tells_on(people: Addressees, clinic: Clinic, group: Group, day: date) -> bool:
     named = people.of(clinic, group.navigator_id, group.audience, day)
-    wanted = named is not None and str(day.isoweekday()) in people.days_of(named.email)
-    return group.urgent or (wanted and working_days.works(clinic, day))
+    return group.urgent or (named is not None and working_days.tells_on(clinic, people.days_of(named.email), day))

@@ -16,10 +16,13 @@ from tracker.errors import ChangeRefused
 from tracker.mail import ways
 from tracker.messages import Message
 from tracker.models import AuditEntry
+from tracker.quiet import Away, Muted, Quiet, quiet
 from tracker.words import count
+from tracker.working_days import weekdays_in_words
 from tracker.writing import Writing
 from web import arguments, presenters
 from web.desk import desk
+from workflows.dates import in_words
 
 pages = Blueprint("outbox", __name__, url_prefix="/outbox")
 
@@ -119,6 +122,41 @@ def _decision(entry: AuditEntry) -> Decision:
     return Decision(entry.at, entry.actor, what, entry.subject)
 
 
+# What is muted ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """Something that is not told, or told to somebody else, and why that is so."""
+
+    clinic: str
+    who: str
+    words: str
+
+
+def hushes(found: Quiet) -> list[Hush]:
+    """Who is away, who hears less, and what was put off, in words."""
+    away = [Hush(one.clinic, one.email, f"Away until {in_words(one.until_on)}; {_hears(one)}.") for one in found.away]
+    muted = [Hush(one.clinic, one.email, f"{_days(one)}. What is urgent comes all the same.") for one in found.muted]
+    snoozed = [
+        Hush(one.clinic, "", f"{count(one.items, 'follow-up')} put off, until {in_words(one.until)} at the latest.")
+        for one in found.snoozed
+    ]
+    return [*away, *muted, *snoozed]
+
+
+def _hears(one: Away) -> str:
+    return (
+        "nobody stands in, so mail goes to them all the same"
+        if one.hears == one.email
+        else f"{one.hears} hears instead"
+    )
+
+
+def _days(one: Muted) -> str:
+    return f"A digest on {weekdays_in_words(one.hears_on)} only" if one.hears_on else "No digest"
+
+
 # The machinery ---------------------------------------------------------------------------------------------
 
 
@@ -162,6 +200,7 @@ def index() -> str:
             way_out=ways.way_out(place.settings),
             way_back=ways.way_back(place.settings),
             mail_off=place.settings.mail_off,
+            hushes=hushes(quiet(session, place.now())),
             check=check,
             findings=alarms.findings_of(check),
         )

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases, untold
+from tracker import cases, people, untold
 from tracker.alarms import Alarm, Look, Severity, alarms
 from tracker.models import Clinic, Heartbeat, LedgerCheck, OutboxMessage, Person, Reminder
 from tracker.settings import Settings, from_environment
@@ -212,6 +212,18 @@ def test_who_wants_few_digests_or_none_is_not_passed_over(working: Installation,
     tuesday = datetime(2026, 4, 28, 12, 0, tzinfo=UTC)
     beat(working, tuesday)
     assert ("untold" in found(working, tuesday)) is alarmed
+
+
+def test_who_has_just_asked_for_digests_is_not_passed_over_yet(working: Installation) -> None:
+    with working.writing(FRIDAY - HOUR) as writing:
+        people.set_digest_days(writing, "ana@example.org", "")
+    untell(working, FRIDAY)
+    tuesday, thursday = datetime(2026, 4, 28, 12, 0, tzinfo=UTC), datetime(2026, 4, 30, 12, 0, tzinfo=UTC)
+    with working.writing(tuesday) as writing:
+        people.set_digest_days(writing, "ana@example.org", "12345")
+    for now, alarmed in ((tuesday, False), (thursday, True)):
+        beat(working, now)
+        assert ("untold" in found(working, now)) is alarmed
 
 
 def test_an_address_that_is_none_is_an_alarm(working: Installation) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from werkzeug.test import TestResponse
 
 from tests.web.register import NOW, Register
+from tracker import people
 from tracker.models import AuditEntry, OutboxMessage, Reminder
 
 MakeApp = Callable[..., Flask]
@@ -127,6 +128,25 @@ def test_every_page_counts_what_is_in_question(client: FlaskClient, register: Re
 @pytest.mark.parametrize("after", ["x", "-1", "1.5"])
 def test_a_place_in_the_list_that_is_none_is_answered_in_words(client: FlaskClient, after: str) -> None:
     assert client.get(f"/outbox?after={after}").status_code == 400
+
+
+def test_what_is_muted_is_said_with_who_hears_instead(client: FlaskClient, register: Register) -> None:
+    def quiet() -> str:
+        return section(client.get("/outbox").text, "quiet")
+
+    assert "Nothing is muted." in quiet()
+    with register.database.writing() as session:
+        writing = register.write(session)
+        people.set_lead(writing, "North", "lead@example.org")
+        people.set_away(writing, "ana@example.org", NOW.date(), date(2027, 3, 20), "ben@example.org")
+        people.set_digest_days(writing, "eve+x@example.org", "135")
+        people.set_digest_days(writing, "lead@example.org", "")
+    register.tell("N-002", "2027-03-12", "activity:snoozed", activity="visit", until="2027-03-30", reason="abroad")
+    for words in ("Away until 20 Mar 2027; ben@example.org hears instead.", "A digest on Mon, Wed, Fri only",
+                  "No digest. What is urgent comes all the same.", "1 follow-up put off, until 30 Mar"):  # fmt: skip
+        assert words in quiet(), words
+    assert "Wei Zhang" not in quiet()
+    assert "abroad" not in quiet()
 
 
 # What the buttons do ---------------------------------------------------------------------------------------
