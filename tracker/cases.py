@@ -189,13 +189,15 @@ def _birth_date(opened: dict[str, Any]) -> date | None:
 # Rows ------------------------------------------------------------------------------------------------------
 
 
-def write_new(writing: Writing, ref: str, pathway: Pathway, events: list[Event], planned: Plan) -> Case:
-    """Store a new case with its events and what follows from them."""
+def write_new(
+    writing: Writing, ref: str, pathway: Pathway, events: list[Event], planned: Plan, *, zone: str = ""
+) -> Case:
+    """Store a new case with its events and what follows from them; ``zone`` is the clinic's, if not as it says."""
     opened = opening_of(events)
     case = Case(
         ref=ref,
         patient_id=_patient(writing.session, opened["patient"]),
-        clinic_id=clinic_id(writing.session, opened["clinic"], opened["timezone"]),
+        clinic_id=clinic_id(writing.session, opened["clinic"], zone or opened["timezone"]),
         navigator_id=person_id(writing.session, planned.history.navigator),
         pathway_digest=pathways.publish(writing, pathway),
         version=0,

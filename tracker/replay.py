@@ -82,8 +82,11 @@ def replay(
     ``content`` identifies what was read, for the record of imports; by default it follows from the lines.
     """
     inputs = list(_prepared(writing, lines))
+    zones = _zones(writing.session, inputs)
+    for one in inputs:
+        _check_dates(writing, one, zones)
     problems = [problem for one in inputs for problem in one.problems]
-    problems += _same_patient_twice(writing.session, inputs)
+    problems += [*_same_patient_twice(inputs), *_of_another_zone(writing.session, inputs, zones)]
     if problems:
         raise InputRefused(sorted(problems, key=lambda p: (p.file, p.line)))
     report = Report(rows=len(lines), warnings=[w for one in inputs for w in one.warnings])
@@ -92,7 +95,7 @@ def replay(
         report.created += one.case is None
         report.changed += one.case is not None
         if not dry_run:
-            _store(writing, one)
+            _store(writing, one, zones)
     if not dry_run:
         _keep_record(writing, kind, content or _digest(lines), report)
     return report
@@ -154,7 +157,6 @@ def _prepared(writing: Writing, lines: Iterable[JournalLine]) -> Iterator[CaseIn
         before = cases.events_of(writing.session, case) if case else []
         one = CaseInput(ref, of_case, pathway, case, before)
         _read_events(writing, one)
-        _check_dates(writing, one)
         _plan(one)
         yield one
 
@@ -200,11 +202,11 @@ def _check_recorded(line: JournalLine, writing: Writing) -> None:
         raise Refused(f"at: {line.at.isoformat()} is in the future")
 
 
-def _check_dates(writing: Writing, one: CaseInput) -> None:
+def _check_dates(writing: Writing, one: CaseInput, zones: dict[str, str]) -> None:
     opening = next((e for e in (*one.before, *one.events) if e.kind == "case:opened"), None)
     if opening is None:
         return
-    today = local_date(writing.now, opening.data["timezone"])
+    today = local_date(writing.now, zones[opening.data["clinic"]])
     birth = opening.data["patient"].get("birth_date")
     for event in one.events:
         try:
@@ -228,35 +230,58 @@ def _plan(one: CaseInput) -> None:
             one.warnings.append(one.line_of[event_id].problem(f"{reason}: kept, it changes nothing"))
 
 
-def _same_patient_twice(session: Session, inputs: list[CaseInput]) -> list[LineProblem]:
-    problems, zones, seen = [], dict(session.exec(select(Clinic.name, Clinic.timezone)).all()), set()
+def _openings(inputs: list[CaseInput]) -> Iterator[tuple[JournalLine, dict[str, Any]]]:
+    """The lines that open new cases, with what they say."""
     for one in inputs:
         opening = next((e for e in one.events if e.kind == "case:opened" and one.case is None), None)
-        if opening is None:
-            continue
-        clinic, zone, patient = (
-            opening.data["clinic"],
-            opening.data["timezone"],
-            opening.data["patient"]["ref"],
-        )
-        line = one.line_of[opening.id]
-        if zones.setdefault(clinic, zone) != zone:
-            problems.append(line.problem(f"clinic {clinic!r} is in {zones[clinic]}, not in {zone}"))
+        if opening is not None:
+            yield one.line_of[opening.id], opening.data
+
+
+def _zones(session: Session, inputs: list[CaseInput]) -> dict[str, str]:
+    """The zone of each clinic: as on record, or of a new one as it was when the last of its cases was recorded."""
+    zones: dict[str, str] = {}
+    recorded = []
+    for line, opened in _openings(inputs):
+        zones.setdefault(opened["clinic"], opened["timezone"])
+        if line.at is not None:
+            recorded.append((line.at, opened["clinic"], opened["timezone"]))
+    zones.update((clinic, zone) for _, clinic, zone in sorted(recorded))
+    return zones | _known_zones(session)
+
+
+def _known_zones(session: Session) -> dict[str, str]:
+    return dict(session.exec(select(Clinic.name, Clinic.timezone)).all())
+
+
+def _of_another_zone(session: Session, inputs: list[CaseInput], zones: dict[str, str]) -> Iterator[LineProblem]:
+    """A clinic is in one zone; only a record that is brought in again may tell of one in which it was before."""
+    known = _known_zones(session)
+    for line, opened in _openings(inputs):
+        clinic, zone = opened["clinic"], opened["timezone"]
+        if zone != zones[clinic] and (clinic in known or line.at is None):
+            yield line.problem(f"clinic {clinic!r} is in {zones[clinic]}, not in {zone}")
+
+
+def _same_patient_twice(inputs: list[CaseInput]) -> Iterator[LineProblem]:
+    seen = set()
+    for line, opened in _openings(inputs):
+        patient = opened["patient"]["ref"]
         if patient in seen:
-            problems.append(line.problem(f"patient {patient!r} has a case already"))
+            yield line.problem(f"patient {patient!r} has a case already")
         seen.add(patient)
-    return problems
 
 
 # Storing ---------------------------------------------------------------------------------------------------
 
 
-def _store(writing: Writing, one: CaseInput) -> None:
+def _store(writing: Writing, one: CaseInput, zones: dict[str, str]) -> None:
     if one.plan is None:
         raise ValueError("an input is stored after it has been planned")
     try:
         if one.case is None:
-            cases.write_new(writing, one.ref, one.pathway, one.events, one.plan)
+            zone = zones[cases.opening_of(one.events)["clinic"]]
+            cases.write_new(writing, one.ref, one.pathway, one.events, one.plan, zone=zone)
         else:
             cases.write_change(writing, one.case, one.pathway, one.events, one.plan)
     except ChangeRefused as refusal:
