@@ -1,7 +1,8 @@
 """Several at once, on one database: nothing is lost, nothing happens twice, nobody sees an internal error."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from tracker.commands.common import prepare
 from tracker.db import connect
 from tracker.errors import ChangeRefused
 from tracker.ledger import verify
-from tracker.models import CaseEvent, Digest, Person, Reminder
+from tracker.models import Case, CaseEvent, Digest, Person, Reminder
+from tracker.reminders import sweep
 from workflows.planning import Plan
 
 if TYPE_CHECKING:
@@ -150,3 +152,51 @@ def test_an_empty_database_made_ready_by_several_at_once_is_made_ready_once(
         for database in databases:
             database.close()
         postgres.drop_database(url)
+
+
+@contextmanager
+def being_changed(place: Installation, ref: str) -> Iterator[None]:
+    """Somebody has the reminders of a case in hand and is not done yet; on PostgreSQL others need not wait."""
+    with place.database.writing() as session:
+        of_case = select(Reminder.id).join(Case).where(Case.ref == ref)
+        session.exec(of_case.with_for_update(of=Reminder)).all()
+        yield
+
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@on_postgresql
+def test_a_digest_waits_for_a_case_that_is_being_changed_and_then_tells_it(place: Installation) -> None:
+    """Without it the case would be told a day later, or after the weekend."""
+    place.replay(lanreotide("N-A") + lanreotide("N-B"), now=OPENS - timedelta(days=5))
+    others = lanreotide("N-C")
+    others[0].data["navigator"] = "bea@example.org"
+    place.replay(others, now=OPENS - timedelta(days=5))
+    with place.database.writing() as session:
+        sweep(session, OPENS)
+    with being_changed(place, "N-A"):
+        assert place.tick(OPENS).digests == 1
+    assert place.tick(OPENS + timedelta(minutes=1)).digests == 1
+    assert sorted((mail.to, mail.cases) for mail in place.told()) == [
+        ("ana@example.org", [1, 2]),
+        ("bea@example.org", [3]),
+    ]
+
+
+@on_postgresql
+def test_a_message_does_not_leave_without_a_case_that_is_being_changed(
+    place: Installation, server_down: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """It would count as told, and nobody would have heard of it."""
+    place.replay(lanreotide("N-A") + lanreotide("N-B") + lanreotide("N-C"), now=OPENS - timedelta(days=5))
+    with server_down():
+        place.tick(OPENS)
+    with place.writing(OPENS) as writing:
+        death = {"trigger": "record_death"}
+        cases.record(writing, ref="N-C", kind="state:changed", on=OPENS.date(), data=death)
+    with being_changed(place, "N-A"):
+        assert place.tick(OPENS + timedelta(hours=1)).sent == 0
+    assert place.tick(OPENS + timedelta(hours=2)).sent == 1
+    assert [mail.cases for mail in place.told()] == [[1, 2]]
+    assert findings(place, OPENS + timedelta(hours=2)) == []
