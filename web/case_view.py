@@ -141,6 +141,7 @@ _STEPS = {
     "escalate-lead": "Overdue, for the clinic lead",
     "escalate-clinician": "Overdue, for the clinician",
 }
+_AFTER_A_PAUSE = {"booked": "The appointment has passed", "snoozed": "Put off until then"}
 _AFTER_DEATH = "sent after the death"
 
 
@@ -168,7 +169,7 @@ def _reminder(pathway: Pathway, plan: Plan, told: ToldReminder) -> ReminderRow:
     rule = told.follow_up_key.partition(":")[0].partition("/")[0]
     return ReminderRow(
         label=presenters.activity_label(pathway, item.activity) if item else presenters.rule_label(pathway, rule),
-        step=_STEPS.get(told.step, told.step.replace("-", " ")),
+        step=_STEPS.get(told.step) or _AFTER_A_PAUSE.get(told.step.partition("-")[0], told.step.replace("-", " ")),
         due_on=told.due_on,
         standing=_standing(told),
         at=told.sent_at or told.raised_at,

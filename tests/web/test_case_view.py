@@ -184,3 +184,15 @@ def test_a_reminder_that_went_out_after_a_death_is_marked(outbox_register: Regis
     late = [row for row in rows if row.after_death]
     assert {row.reason for row in late} == {"sent after the death on 1 Mar 2027"}
     assert {row.standing for row in rows if not row.after_death} == {"Not told"}
+
+
+def test_a_reminder_after_an_appointment_says_so() -> None:
+    plan = Journey.treated("2026-01-05", "lanreotide").plan()
+    key = next(iter(plan.follow_ups))
+    steps = ("booked-2026-05-06", "snoozed-2026-05-06", "overdue")
+    day = date(2026, 5, 6)
+    found = [
+        casebook.ToldReminder(key, step, day, day, "pending", None, None, None, None, waits=False) for step in steps
+    ]
+    rows = case_view.reminders(plan.history, plan, found)
+    assert [row.step for row in rows] == ["The appointment has passed", "Put off until then", "Overdue"]
