@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -49,6 +50,21 @@ def test_an_untouched_chain_is_whole_and_its_entries_are_counted_from_one(noted:
     assert broken(noted) == []
     with noted.database.reading() as session:
         assert list(session.exec(select(col(AuditEntry.seq)).order_by(col(AuditEntry.seq)))) == [1, 2, 3, 4]
+
+
+def test_what_an_earlier_version_has_sealed_is_still_whole(place: Installation) -> None:
+    """The seal is a promise across versions: it changes for no reason, or every chain there is would be broken."""
+    key = bytes(range(32))
+    with place.writing() as writing:
+        for number in (1, 2):
+            audit.note(replace(writing, chain_key=key), "clinic:lead-email", "North", {"is": f"größer {number}"})
+    with place.database.reading() as session:
+        sealed = [mac.hex() for mac in session.exec(select(AuditEntry.mac).order_by(col(AuditEntry.seq)))]
+        assert list(audit.broken(session, key)) == []
+    assert sealed == [
+        "9658ca5568e9266754ad4762111223f6be8a3d9c3de0ac20a7c8beb192c3880f",
+        "c818791776d090ef99e4f50e3f61351d3b094a86af91175376cd49f5664a4bdc",
+    ]
 
 
 def test_an_empty_chain_is_whole(place: Installation) -> None:
