@@ -367,7 +367,7 @@ def _items(
             due_on=row.due_on,
             days_late=max((day - row.late_on).days, 0),
             told_late=late.of(row),
-            as_named=row.audience == "navigator" or named is None or named.as_named,
+            as_named=named is None or named.as_named,
         )
 
 

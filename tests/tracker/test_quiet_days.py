@@ -398,7 +398,7 @@ def test_a_lead_who_is_named_later_is_not_told_late(place: Installation) -> None
     daily(place, range(16))
     sets(place, lambda writing: people.set_lead(writing, "North", LEAD), day(16))
     place.tick(day(16))
-    assert place.told(LEAD)[0].headings == ["Due (1)"]
+    assert place.told(LEAD)[0].headings == ["Of cases that no navigator looks after (1)"]
 
 
 def test_who_wants_digests_again_is_not_told_late(place: Installation) -> None:

@@ -32,8 +32,16 @@ _AFTER_A_PAUSE = {
     "snoozed": "Put off until now",
 }
 _NOBODY_NAMED = "Overdue, and the clinic names nobody to escalate to"
+_NOBODY_FOLLOWS = "Of cases that no navigator looks after"
 _TOLD_LATE = "Late: this should have reached you before today"
-_ORDER = (_TOLD_LATE, _NOBODY_NAMED, *_AFTER_A_PAUSE.values(), *_OF_STEP.values(), *_OF_ACTIVITY.values())
+_ORDER = (
+    _TOLD_LATE,
+    _NOBODY_NAMED,
+    _NOBODY_FOLLOWS,
+    *_AFTER_A_PAUSE.values(),
+    *_OF_STEP.values(),
+    *_OF_ACTIVITY.values(),
+)
 
 _WIRE = compat32.clone(linesep="\r\n", max_line_length=998)
 """The older of the two ways to write a message is some ten times faster; all that a digest holds is plain ASCII."""
@@ -137,7 +145,7 @@ def _heading(item: DigestItem) -> str:
     if item.told_late:
         return _TOLD_LATE
     if not item.as_named:
-        return _NOBODY_NAMED
+        return _NOBODY_NAMED if item.step.startswith("escalate-") else _NOBODY_FOLLOWS
     if item.step in ("opens", "due") or item.activity == "plan-needed":
         return _OF_ACTIVITY.get(item.activity) or _OF_STEP.get(item.step, item.step)
     return _AFTER_A_PAUSE.get(item.step.partition("-")[0]) or _OF_STEP.get(item.step, item.step)
