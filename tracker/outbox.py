@@ -165,14 +165,12 @@ class Round:
         return state if recorded else ""
 
     def _record(self, hand: _Hand, values: dict[str, Any]) -> bool:
-        for tries_left in reversed(range(_TRIES)):
+        for _ in range(_TRIES - 1):
             try:
                 return self._try_to_record(hand, values)
             except OperationalError:  # a deadlock with somebody who changes a case, or a database that is away
-                if not tries_left:
-                    raise
                 time.sleep(_BREATH)
-        raise AssertionError("unreachable")
+        return self._try_to_record(hand, values)
 
     def _try_to_record(self, hand: _Hand, values: dict[str, Any]) -> bool:
         if values["state"] == "sent":
