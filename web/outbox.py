@@ -137,7 +137,7 @@ class Hush:
 def hushes(found: Quiet) -> list[Hush]:
     """Who is away, who hears less, and what was put off, in words."""
     away = [Hush(one.clinic, one.email, f"Away until {in_words(one.until_on)}; {_hears(one)}.") for one in found.away]
-    muted = [Hush(one.clinic, one.email, f"{_days(one)}. What is urgent comes all the same.") for one in found.muted]
+    muted = [Hush(one.clinic, one.email, f"{_days(one)}.") for one in found.muted]
     snoozed = [
         Hush(one.clinic, "", f"{count(one.items, 'follow-up')} put off, until {in_words(one.until)} at the latest.")
         for one in found.snoozed
