@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import random
+import select
 import signal
 import sys
 import tempfile
@@ -154,15 +155,19 @@ class Run:
         child = os.fork()
         if child == 0:
             os._exit(self._child(now))
-        if deadly:
-            time.sleep(self.random.random() * self.usual)
+        watched = os.pidfd_open(child)
+        patience = self.random.random() * self.usual if deadly else None
+        ended, _, _ = select.select([watched], [], [], patience)
+        took = time.monotonic() - start
+        os.close(watched)
+        if not ended:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         self.tally.ticks += 1
         if os.WIFSIGNALED(status):
             self.tally.kills += 1
             return False
-        self.usual = 0.8 * self.usual + 0.2 * (time.monotonic() - start)
+        self.usual = 0.8 * self.usual + 0.2 * took
         assert os.WEXITSTATUS(status) == 0, "a tick failed"
         return True
 
