@@ -125,11 +125,12 @@ def _verify_case(session: Session, verdict: Verdict, case: Case, key: bytes, swe
     verdict.broken.extend(broken)
     if broken:
         return
-    pathway = pathways.pinned(session, case.pathway_digest)
     try:
+        pathway = pathways.pinned(session, case.pathway_digest)
         planned = plan(pathway, as_of([cases.to_event(row) for row in rows]))
-    except Refused as refusal:
-        verdict.wrong.append(f"case {case.ref}: its events no longer fold: {refusal}")
+    except Exception as problem:  # noqa: BLE001  (whatever is wrong with one case, the others are verified)
+        reason = problem if isinstance(problem, Refused) else type(problem).__name__
+        verdict.wrong.append(f"case {case.ref}: its events no longer fold: {reason}")
         return
     _verify_rows(session, verdict, case, planned)
     _verify_reminders(session, verdict, case, planned, swept)

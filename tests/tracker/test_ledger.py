@@ -1,14 +1,17 @@
 """verify folds every event again; a changed byte anywhere is found and its row is named."""
 
+import json
 from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases
+from tracker import cases, chain, pathways
 from tracker.ledger import Verdict, verify
+from tracker.models import Case, CaseEvent, Reminder
 
 
 def verdict(place: Installation) -> Verdict:
@@ -110,3 +113,96 @@ def test_what_came_in_after_the_last_sweep_was_not_left_out_by_it(place: Install
         cases.record(writing, ref="N-002", kind="test:requested", on=date(2026, 9, 1), data=back)
     place.now += timedelta(days=1)
     assert ["N-001" in finding for finding in verdict(place).findings] == [True]
+
+
+def beyond_the_rules(place: Installation, *statements: str) -> None:
+    """Change rows in a way that the database itself refuses, as a repair by hand or a damaged file could."""
+    raw = place.database.engine.raw_connection()
+    cursor = raw.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    raw.commit()
+    raw.close()
+
+
+def test_events_of_no_case_are_counted(kept: Installation) -> None:
+    free = "ALTER TABLE case_event DROP CONSTRAINT fk_case_event_case_id_patient_case"
+    held = "PRAGMA foreign_keys = ON"
+    if not kept.database.is_postgresql:
+        free = "PRAGMA foreign_keys = OFF"
+    moved = "UPDATE case_event SET case_id = 99 WHERE case_id = 2 AND seq > 6"
+    beyond_the_rules(kept, free, moved, *([] if kept.database.is_postgresql else [held]))
+    found = verdict(kept)
+    assert found.broken == [
+        "patient_case row 2 (case N-002): 6 of 8 events are there",
+        "2 event rows belong to no case",
+    ]
+    assert found.as_json()["chain"] == "broken"
+
+
+def reseal(place: Installation, seq: int, **data: str) -> None:
+    """Change an event of the first case with the key in hand, so that its chain holds."""
+    key, previous = place.secret.derive("event chain"), chain.START
+    with place.database.writing() as session:
+        case = session.get_one(Case, 1)
+        for row in session.exec(select(CaseEvent).where(CaseEvent.case_id == 1).order_by(col(CaseEvent.seq))):
+            if row.seq == seq:
+                row.data = json.dumps(json.loads(row.data) | data)
+            sealed = (case.ref, row.seq, row.ref, row.kind, row.on, row.recorded_at, row.actor, row.data)
+            row.mac = previous = chain.link(key, previous, *sealed)
+        case.head_mac = previous
+
+
+def test_a_chain_made_anew_from_the_same_events_is_intact(kept: Installation) -> None:
+    reseal(kept, 4)
+    assert verdict(kept).findings == []
+
+
+@pytest.mark.parametrize("trigger, reason", [("hold_line", "hold"), ("begin_again", "KeyError")])
+def test_events_that_no_longer_make_a_history_are_named_and_the_other_cases_are_verified(
+    kept: Installation, trigger: str, reason: str
+) -> None:
+    reseal(kept, 4, trigger=trigger)
+    tamper(kept, "UPDATE patient SET name = 'Somebody Else' WHERE id = 2")
+    first, second = verdict(kept).findings
+    assert first.startswith("case N-001: its events no longer fold: ")
+    assert reason in first
+    assert second.startswith("patient row 2 (case N-002): name is not")
+
+
+def test_a_pathway_that_can_no_longer_be_read_is_named_with_the_cases_on_it(
+    kept: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pathways, "_read", {})  # as in a process that has just been started
+    tamper(kept, "UPDATE pathway_version SET document = 'nonsense'")
+    found = verdict(kept)
+    assert "its document is not the one that was published" in found.findings[0]
+    assert [finding.partition(":")[0] for finding in found.findings[1:]] == ["case N-001", "case N-002"]
+
+
+def test_a_follow_up_that_is_in_no_plan_is_named(kept: Installation) -> None:
+    tamper(kept, "UPDATE follow_up SET key = 'made-up/1' WHERE id = 2")
+    found = verdict(kept)
+    assert len(found.wrong) == 2
+    assert "follow_up row 2 (case N-001): made-up/1 is not in the plan" in found.wrong
+    assert any(finding.endswith("has no row") for finding in found.wrong)
+
+
+def test_a_reminder_that_is_there_twice_is_named_once(kept: Installation) -> None:
+    columns = "case_id, clinic_id, navigator_id, follow_up_key, due_on, step, audience, urgent, remind_on, planned_at"
+    twice = f"INSERT INTO reminder ({columns}, status) SELECT {columns}, 'pending' FROM reminder WHERE id = 2"
+    if kept.database.is_postgresql:
+        unique = "uq_reminder_case_id_follow_up_key_due_on_step"
+        beyond_the_rules(kept, f"ALTER TABLE reminder DROP CONSTRAINT {unique}", twice, twice)
+    else:
+        unkeyed = ["CREATE TABLE copy AS SELECT * FROM reminder", "DROP TABLE reminder"]
+        unkeyed += ["ALTER TABLE copy RENAME TO reminder", twice, twice, "UPDATE reminder SET id = rowid"]
+        beyond_the_rules(kept, *unkeyed)
+    found = verdict(kept)
+    assert len(found.duplicate) == 1
+    with kept.database.reading() as session:
+        row = session.get_one(Reminder, 2)
+    assert found.duplicate[0] == (
+        f"case N-001: reminder {(row.follow_up_key, row.due_on, row.step)} is there more than once"
+    )
+    assert found.as_json()["reminders"]["duplicate"] == 1

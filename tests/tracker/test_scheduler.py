@@ -2,14 +2,19 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from sqlmodel import select
+import pytest
+from sqlalchemy.exc import OperationalError
+from sqlmodel import col, select
 
 from tests.tracker.conftest import Installation
-from tracker import scheduler
+from tests.tracker.histories import lanreotide
+from tracker import leases, scheduler
 from tracker import tick as ticking
-from tracker.models import Heartbeat, LedgerCheck
+from tracker.mail.transport import Outcome, Parcel, Result
+from tracker.models import Heartbeat, LedgerCheck, OutboxMessage, Reminder
 
 
 def until(reached: threading.Event) -> None:
@@ -73,3 +78,104 @@ def test_what_is_woken_ticks_and_weighs_the_ledger(place: Installation) -> None:
 def test_the_ledger_is_weighed_once_a_night(place: Installation) -> None:
     weighed = [ticking.nightly(place.database, place.now + timedelta(hours=hours)) for hours in (0, 1, 14, 15, 16, 39)]
     assert weighed == [True, False, False, True, False, True]
+
+
+def test_what_another_process_is_weighing_is_not_weighed_again(place: Installation) -> None:
+    with leases.held(place.database, "nightly", place.now):
+        assert not ticking.nightly(place.database, place.now)
+    assert ticking.nightly(place.database, place.now)
+
+
+OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
+
+
+def beats(place: Installation) -> dict[str, datetime]:
+    with place.database.reading() as session:
+        return {beat.part: beat.at for beat in session.exec(select(Heartbeat))}
+
+
+def test_while_another_process_sweeps_a_tick_delivers_what_waits(place: Installation) -> None:
+    place.replay(lanreotide("N-001") + lanreotide("N-002"), now=OPENS - timedelta(days=5))
+    with leases.held(place.database, "sweep", OPENS):
+        report = place.tick(OPENS)
+        assert (report.swept, report.raised, report.digests, report.sent) == (False, 0, 0, 0)
+        assert beats(place) == {"delivery": OPENS}
+    report = place.tick(OPENS + timedelta(minutes=1))
+    assert report.as_json() == {
+        "now": "2026-04-24T08:01:00+00:00",
+        "swept": True,
+        "reminders": {"raised": 2},
+        "digests": 1,
+        "sent": 1,
+        "retrying": 0,
+        "uncertain": 0,
+        "rejected": 0,
+    }
+    assert set(beats(place).values()) == {OPENS + timedelta(minutes=1)}
+
+
+def test_a_tick_tells_how_many_messages_stand_in_each_way(place: Installation) -> None:
+    for number, navigator in enumerate("abcdef"):
+        lines = lanreotide(f"N-{number}")
+        lines[0].data["navigator"] = f"{navigator}@example.org"
+        place.replay(lines, now=OPENS - timedelta(days=5))
+    place.tick(OPENS)
+    with place.database.writing() as session:
+        rows = session.exec(select(OutboxMessage).order_by(col(OutboxMessage.id))).all()
+        for row, state in zip(
+            rows, ["retry_wait", "uncertain", "uncertain", "rejected", "rejected", "rejected"], strict=True
+        ):
+            row.state, row.settled_at, row.next_try_at = state, None, OPENS + timedelta(hours=1)
+    report = ticking.tick(place.database, replace(place.settings, mail_off=True), place.secret, OPENS)
+    assert (report.retrying, report.uncertain, report.rejected) == (1, 2, 3)
+
+
+def test_where_mail_is_off_reminders_are_raised_and_told_in_one_digest_later(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    off = replace(place.settings, mail_off=True)
+    report = ticking.tick(place.database, off, place.secret, OPENS)
+    assert (report.raised, report.digests, report.sent) == (1, 0, 0)
+    assert beats(place) == {"tick": OPENS}
+    monday = OPENS + timedelta(days=3)
+    report = place.tick(monday)
+    assert (report.raised, report.digests, report.sent) == (1, 1, 1)
+    with place.database.reading() as session:
+        assert len(session.exec(select(Reminder).where(Reminder.status == "sent")).all()) == 2
+
+
+class Post:
+    """A transport of another kind than a folder: it is no journal, and it remembers whether it was let go."""
+
+    def __init__(self, answer: Outcome | Exception) -> None:
+        self.answer, self.closed = answer, 0
+
+    def send(self, parcel: Parcel, leave: Callable[[], bool]) -> Outcome:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        leave()
+        return self.answer
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_without_a_journal_what_is_in_doubt_stays_so(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    post = Post(Outcome(Result.UNCERTAIN, "no answer"))
+    monkeypatch.setattr(ticking, "transport_of", lambda _: post)
+    assert place.tick(OPENS).uncertain == 1
+    assert place.tick(OPENS + timedelta(days=1)).uncertain == 1
+    assert post.closed == 2
+    assert set(beats(place).values()) == {OPENS + timedelta(days=1)}
+
+
+def test_a_transport_is_let_go_where_the_delivery_fails_and_no_beat_is_heard(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    post = Post(OperationalError("SELECT 1", {}, Exception("gone")))
+    monkeypatch.setattr(ticking, "transport_of", lambda _: post)
+    with pytest.raises(OperationalError):
+        place.tick(OPENS)
+    assert post.closed == 1
+    assert beats(place) == {"tick": OPENS}
