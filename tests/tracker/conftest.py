@@ -1,5 +1,6 @@
 """An installation for each test: on encrypted SQLite and on a real PostgreSQL."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -125,9 +126,20 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     server.drop_database(url)
 
 
+@pytest.fixture(scope="session")
+def template_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installation on the embedded database, to copy: to migrate it takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("template")
+    with installed(settings_in(folder)):
+        pass
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path: Path, database_url: str) -> Iterator[Installation]:
+def place(tmp_path: Path, database_url: str, template_home: Path) -> Iterator[Installation]:
     """An installation on either database."""
+    if not database_url:
+        shutil.copytree(template_home, tmp_path, dirs_exist_ok=True)
     with installed(settings_in(tmp_path, database_url)) as installation:
         yield installation
 
