@@ -46,6 +46,7 @@ class Look(StrEnum):
 
     IN_QUESTION = "/outbox#in-question"
     WAITING = "/outbox#waiting"
+    QUIET = "/outbox#quiet"
     MACHINERY = "/outbox#machinery"
     WITHOUT_NAVIGATOR = "/cases?needs=navigator"
     OVERDUE = "/#overdue"
@@ -147,7 +148,7 @@ def _messages(scene: _Scene) -> Iterator[Alarm]:
     if numbers.get("uncertain"):
         yield _in_doubt(scene, numbers["uncertain"])
     oldest = messages.oldest_waiting(scene.session)
-    if oldest and scene.now - oldest > WAITS_TOO_LONG:
+    if oldest and not scene.settings.mail_off and scene.now - oldest > WAITS_TOO_LONG:
         wrong = f"A message has been waiting to leave for {span(scene.now - oldest)}."
         mend = "See why on the page of the outbox; it is tried again by itself for five days."
         yield Alarm("waiting", Severity.NOW, wrong, mend, Look.WAITING)
@@ -205,6 +206,11 @@ def _untold(scene: _Scene) -> Iterator[Alarm]:
         wrong = f"No mail can be written to {listed(found.unusable[:_NAMED], 'and')}: that is no address."
         mend = "Hand the cases over to the right address, or name another lead or clinician."
         yield Alarm("address", Severity.NOW, wrong, mend, Look.MACHINERY)
+    if found.unheard:
+        who = listed(found.deaf[:_NAMED], "and")
+        wrong = f"{_up_to(found.unheard, untold.AT_MOST)} raised for {who}, who gets no digest on any working day."
+        mend = f"{_MAINTAINER} to set other days with `tracker person set`, or to name somebody else."
+        yield Alarm("unheard", Severity.NOW, wrong, mend, Look.QUIET)
     yield from _passed_over(scene, found)
 
 

@@ -39,13 +39,16 @@ class Untold:
     """Of the reminders that nobody has been told: how many have nobody to be told, and how many were passed over.
 
     ``cases_of_nobody``: of how many cases they are. ``unusable``: addresses that no mail can be written to.
+    ``unheard``: reminders for somebody else's sake that go to ``deaf``, who get no digest on any working day.
     """
 
     of_nobody: int = 0
     cases_of_nobody: int = 0
     passed_over: int = 0
     passed_over_since: datetime | None = None
+    unheard: int = 0
     unusable: tuple[str, ...] = ()
+    deaf: tuple[str, ...] = ()
 
 
 def number(session: Session) -> int:
@@ -57,14 +60,15 @@ def number(session: Session) -> int:
 def weigh(session: Session, now: datetime) -> Untold:
     """Look at each group of untold reminders: is there somebody to tell, and should they have heard by now?
 
-    Who wants nothing but what is urgent is not passed over: that was their choice, and the lead sees it.
+    A navigator who wants nothing but what is urgent is not passed over: that was their choice, and the lead sees it.
+    Whoever is to hear in another's place, or of an escalation, cannot choose that for them.
     """
     groups = _groups(session)
     if not groups:
         return Untold()
     clinics = {clinic.id: clinic for clinic in session.execute(select(Clinic)).scalars()}
     people = addressees.load(session, [local_date(now, clinic.timezone) for clinic in clinics.values()])
-    found, unusable = Untold(), set()
+    found, unusable, deaf = Untold(), set(), set()
     for group in groups:
         clinic = clinics[group.clinic_id]
         named = people.of(clinic, group.navigator_id, group.audience, local_date(now, clinic.timezone))
@@ -72,10 +76,14 @@ def weigh(session: Session, now: datetime) -> Untold:
             found.of_nobody += group.number
         elif not _is_usable(named.email):
             unusable.add(named.email)
+        elif not group.urgent and not set(people.days_of(named.email)) & set(clinic.working_days):
+            if people.days_of(named.email) or not _is_own_choice(people, group, named.email):
+                found.unheard += group.number
+                deaf.add(named.email)
         elif _is_passed_over(people, clinic, group, named.email, now):
             found.passed_over += group.number
             found.passed_over_since = min(found.passed_over_since or group.since, group.since)
-    found.unusable = tuple(sorted(unusable))
+    found.unusable, found.deaf = tuple(sorted(unusable)), tuple(sorted(deaf))
     found.cases_of_nobody = _cases_of_nobody(session) if found.of_nobody else 0
     return found
 
@@ -120,6 +128,10 @@ def _is_usable(email: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_own_choice(people: Addressees, group: Group, email: str) -> bool:
+    return group.audience == "navigator" and people.emails.get(group.navigator_id or 0) == email
 
 
 def _is_passed_over(people: Addressees, clinic: Clinic, group: Group, email: str, now: datetime) -> bool:

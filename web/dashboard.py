@@ -132,6 +132,7 @@ def choose(choices: ScopeChoices) -> Chosen:
 _SEEN_AT = {
     Look.IN_QUESTION: "Go to the messages in question",
     Look.WAITING: "Go to what waits",
+    Look.QUIET: "See who hears less",
     Look.MACHINERY: "See how the machinery stands",
     Look.WITHOUT_NAVIGATOR: "Go to the cases with nobody responsible",
     Look.OVERDUE: "Go to the longest overdue",

@@ -226,6 +226,38 @@ def test_who_has_just_asked_for_digests_is_not_passed_over_yet(working: Installa
         assert ("untold" in found(working, now)) is alarmed
 
 
+def test_an_escalation_to_somebody_who_wants_no_digests_is_an_alarm(working: Installation) -> None:
+    with working.writing(FRIDAY) as writing:
+        people.set_lead(writing, "North", "lead@example.org")
+        people.set_digest_days(writing, "lead@example.org", "")
+    untell(working, FRIDAY)
+    change(working, "UPDATE reminder SET audience = 'lead' WHERE status = 'raised'")
+    alarm = found(working, FRIDAY)["unheard"]
+    assert alarm.wrong == "1 reminder is raised for lead@example.org, who gets no digest on any working day."
+    change(working, "UPDATE reminder SET urgent = :urgent WHERE status = 'raised'", urgent=True)
+    assert "unheard" not in found(working, FRIDAY)
+
+
+def test_a_stand_in_who_wants_no_digests_is_an_alarm_and_a_navigator_is_not(working: Installation) -> None:
+    untell(working, FRIDAY)
+    with working.writing(FRIDAY) as writing:
+        people.set_away(writing, "ana@example.org", FRIDAY.date(), FRIDAY.date() + 9 * DAY, "ben@example.org")
+        people.set_digest_days(writing, "ben@example.org", "")
+    assert "ben@example.org" in found(working, FRIDAY)["unheard"].wrong
+    with working.writing(FRIDAY + HOUR) as writing:
+        people.set_back(writing, "ana@example.org", FRIDAY.date())
+        people.set_digest_days(writing, "ana@example.org", "")
+    assert "unheard" not in found(working, FRIDAY)
+
+
+def test_digest_days_on_which_the_clinic_no_longer_works_are_an_alarm(working: Installation) -> None:
+    untell(working, FRIDAY)
+    with working.writing(FRIDAY) as writing:
+        people.set_digest_days(writing, "ana@example.org", "1")
+        people.set_working_days(writing, "North", "23")
+    assert "unheard" in found(working, FRIDAY)
+
+
 def test_an_address_that_is_none_is_an_alarm(working: Installation) -> None:
     untell(working, FRIDAY)
     change(working, "UPDATE person SET email = 'ana at example'")
