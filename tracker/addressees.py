@@ -50,7 +50,7 @@ class Addressees:
     def of(self, clinic: Clinic, navigator_id: int | None, audience: str, day: date) -> Addressee | None:
         """Who hears of a step on the clinic's local date; None where there is nobody to write to."""
         navigator = self.emails.get(navigator_id or 0)
-        named = {"navigator": navigator, "lead": clinic.lead_email, "clinician": clinic.clinician_email}[audience]
+        named = {"navigator": navigator, "lead": clinic.lead_email, "clinician": clinic.clinician_email}.get(audience)
         nearest = [named, clinic.lead_email, navigator]
         person = next((email for email in nearest if email), None)
         if person is None:

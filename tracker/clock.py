@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo, available_timezones
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+import structlog
 
 from tracker.errors import WrongSetting
 from tracker.settings import Settings
+
+_log = structlog.get_logger()
 
 
 def now(settings: Settings) -> datetime:
@@ -21,6 +26,16 @@ def known_zone(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1024)
+def zone_of(timezone: str) -> ZoneInfo:
+    """A clinic's zone; UTC where the name is no longer known, so that one clinic's clock stops nobody's reminders."""
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        _log.error("zone.unknown", kind=type(error).__name__)
+        return ZoneInfo("UTC")
+
+
 def local_date(moment: datetime, timezone: str) -> date:
     """The calendar date in a clinic's zone at an aware moment."""
-    return moment.astimezone(ZoneInfo(timezone)).date()
+    return moment.astimezone(zone_of(timezone)).date()

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import structlog
 
+from tracker.clock import zone_of
 from tracker.errors import WrongSetting
 from tracker.models import Clinic
 from workflows.limits import quoted
@@ -33,7 +33,7 @@ def writes_at(clinic: Clinic, day: date) -> datetime:
     A time that the clocks skip in spring counts as the hour after the gap; of one that comes twice in autumn the
     first counts.
     """
-    return datetime.combine(day, clinic.digest_at, ZoneInfo(clinic.timezone)).astimezone(UTC)
+    return datetime.combine(day, clinic.digest_at, zone_of(clinic.timezone)).astimezone(UTC)
 
 
 def tells_on(clinic: Clinic, digest_days: str, day: date) -> bool:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
 
 from flask import abort, request
 
+from tracker.clock import zone_of
 from workflows.limits import iso_day, iso_time
 
 
@@ -37,7 +37,7 @@ def moment(name: str, timezone: str) -> datetime | None:
         return None
     if re.fullmatch(r"\d{4}-\d\d-\d\d", given):
         end = datetime.combine(day(name) or date.min, time.max)
-        return end.replace(tzinfo=ZoneInfo(timezone))
+        return end.replace(tzinfo=zone_of(timezone))
     try:
         return iso_time(given.replace(" ", "+"))  # an unquoted + arrives as a blank
     except ValueError:

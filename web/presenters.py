@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from tracker.clock import zone_of
 from tracker.words import count, span
 from workflows.dates import in_words
 from workflows.parts import Source, Step
@@ -44,7 +44,7 @@ def when(day: date, today: date) -> str:
 
 def moment(at: datetime, timezone: str) -> str:
     """``12 Mar 2027, 09:03`` in the clinic's own time."""
-    local = at.astimezone(ZoneInfo(timezone))
+    local = at.astimezone(zone_of(timezone))
     return f"{in_words(local.date())}, {local:%H:%M}"
 
 
