@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+from tests.tracker.conftest import Installation, installed, settings_in
 
 _MEMORY = Path("/dev/shm")
 
@@ -17,3 +20,20 @@ def folder() -> Iterator[Path]:
     where = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="net-faults-", dir=where) as name:
         yield Path(name)
+
+
+@contextmanager
+def copies() -> Iterator[Callable[[], AbstractContextManager[Installation]]]:
+    """Makes new installations on the embedded database, each a copy of one that was made ready once."""
+    with folder() as ground:
+        with installed(settings_in(ground / "ready")):
+            pass
+
+        @contextmanager
+        def copy() -> Iterator[Installation]:
+            with folder() as home:
+                shutil.copytree(ground / "ready", home, dirs_exist_ok=True)
+                with installed(settings_in(home)) as place:
+                    yield place
+
+        yield copy
