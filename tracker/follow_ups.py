@@ -122,6 +122,7 @@ def _hand_over(writing: Writing, row: Reminder) -> None:
 def _withdraw(writing: Writing, row: Reminder, item: FollowUp | None, today: date) -> None:
     """A step whose day has come is withheld with the reason; one whose day has not come was never expected."""
     if row.remind_on > today:
+        row.digest_id = None  # a clock that ran ahead may have raised it: no message tells it any more
         writing.session.delete(row)
         return
     row.status, row.raised_at, row.digest_id, row.reason = "withheld", None, None, _why_withheld(row, item)

@@ -430,6 +430,18 @@ def test_a_death_recorded_just_before_the_payload_stops_the_message(waiting: Ins
     assert (message(waiting).state, message(waiting).problem) == ("cancelled", "nothing of it was left to tell")
 
 
+def test_what_a_clock_that_ran_ahead_raised_leaves_its_message_when_its_follow_up_ends_before_its_day(
+    waiting: Installation,
+) -> None:
+    before = OPENS - timedelta(days=1)
+    waived = {"activity": "injection", "reason": "done elsewhere"}
+    with waiting.writing(before) as writing:
+        cases.record(writing, ref="N-000", kind="activity:waived", on=before.date(), data=waived)
+    post = Post(SENT)
+    assert deliver(waiting, post).cancelled == 1
+    assert post.left == []
+
+
 def test_a_message_that_loses_one_of_its_items_just_before_the_payload_goes_out_without_it(
     place: Installation,
 ) -> None:
