@@ -249,6 +249,18 @@ def test_what_is_no_longer_in_question_cannot_be_decided(client: FlaskClient, re
     assert message(register, SENT).state == "sent"
 
 
+def test_nothing_that_changes_anything_is_done_without_a_token(register: Register, make_app: MakeApp) -> None:
+    app = make_app(register)
+    unsafe = [rule for rule in app.url_map.iter_rules() if (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}]
+    assert len(unsafe) > 0
+    for rule in unsafe:
+        address = rule.build({"number": 1, "act": "send-again"})
+        assert address is not None
+        for method in (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}:
+            answer = app.test_client().open(address[1], method=method)
+            assert (answer.status_code, "Nothing was changed." in answer.text) == (400, True), rule
+
+
 @pytest.mark.parametrize("token", ["", "wrong", "IjEi.aaaa.bbbb"])
 def test_a_form_from_elsewhere_is_refused_in_words_and_changes_nothing(
     client: FlaskClient, register: Register, token: str
