@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy
 from sqlmodel import Session, col, select
 
 from tests.tracker.conftest import Installation
@@ -74,16 +75,22 @@ class Arrivals:
         """Whatever arrived and does not count as sent, or the other way round, or says another thing than its row."""
         told = _cases_by_digest(session)
         known = set()
-        for message, digest in session.exec(select(OutboxMessage, Digest).join(Digest)):
-            known.add(message.key)
-            arrived = self.found.get(message.key, [])
+        columns = (
+            col(OutboxMessage.id),
+            col(OutboxMessage.key),
+            col(OutboxMessage.state),
+            col(OutboxMessage.digest_id),
+        )
+        for row in session.execute(sqlalchemy.select(*columns, col(Digest.items)).join(Digest)):
+            known.add(row.key)
+            arrived = self.found.get(row.key, [])
             if len(arrived) > 1:
-                yield f"message {message.id} was accepted {len(arrived)} times"
-            if bool(arrived) is not (message.state == "sent"):
-                yield f"message {message.id} is {message.state}, and was accepted {len(arrived)} times"
+                yield f"message {row.id} was accepted {len(arrived)} times"
+            if bool(arrived) is not (row.state == "sent"):
+                yield f"message {row.id} is {row.state}, and was accepted {len(arrived)} times"
             for one in arrived:
-                if one.items != digest.items or not one.cases <= told.get(digest.id or 0, set()):
-                    yield f"message {message.id} tells something else than digest {digest.id} has on record"
+                if one.items != row.items or not one.cases <= told.get(row.digest_id, set()):
+                    yield f"message {row.id} tells something else than digest {row.digest_id} has on record"
         yield from (f"{key} was accepted, and is unknown" for key in self.found.keys() - known)
 
 
