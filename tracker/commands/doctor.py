@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tracker import logs
 from tracker.commands.common import count, json_option, print_json
+
+if TYPE_CHECKING:
+    from tracker.doctor import Check
 
 
 @click.command()
@@ -21,9 +26,15 @@ def doctor(as_json: bool) -> None:
         print_json({"ok": not wrong, "checks": [check.as_json() for check in checks]})
     else:
         for check in checks:
-            click.echo(f"{'ok   ' if check.ok else 'WRONG'}  {check.id}: {check.words}")
+            click.echo(f"{_mark(check)}  {check.id}: {check.words}")
             if check.mend:
                 click.echo(f"       {check.mend}")
-        click.echo(f"{count(len(wrong), 'thing')} to mend." if wrong else "Everything is as it should be.")
+        click.echo(f"{count(len(wrong), 'thing')} to mend." if wrong else "Nothing is wrong.")
     if wrong:
         raise click.exceptions.Exit(1)
+
+
+def _mark(check: Check) -> str:
+    if not check.ok:
+        return "WRONG"
+    return "note " if check.mend else "ok   "
