@@ -1,0 +1,91 @@
+"""Digests that cannot be written, or not now: nobody else's is kept back by it, and nothing of it is lost."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, col, select
+
+from tests.tracker.conftest import Installation
+from tests.tracker.histories import referred
+from tracker import digests
+from tracker.ledger import verify
+from tracker.models import OutboxMessage
+
+Outage = Callable[[], AbstractContextManager[None]]
+MONDAY = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def states(place: Installation) -> list[str]:
+    with place.database.reading() as session:
+        return list(session.exec(select(OutboxMessage.state).order_by(col(OutboxMessage.id))))
+
+
+def findings(place: Installation, now: datetime) -> list[str]:
+    with place.database.reading() as session:
+        return verify(session, now=now, chain_key=place.secret.derive("event chain")).findings
+
+
+def disk_is_full(*_: object) -> None:
+    raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+
+def test_a_database_that_cannot_write_digests_is_no_matter_of_one_person(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.replay(referred("N-1") + referred("N-2", navigator="bea@example.org"), now=MONDAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "_to_tell", disk_is_full)
+        with pytest.raises(OperationalError, match="disk is full"):
+            place.tick(MONDAY)
+    assert states(place) == []
+    assert place.tick(MONDAY + HOUR).sent == 2
+
+
+def test_a_database_that_fails_while_a_message_is_looked_at_again_ends_the_round(
+    place: Installation, server_down: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.replay(referred(), now=MONDAY)
+    with server_down():
+        place.tick(MONDAY)
+    monkeypatch.setattr(digests, "_hold", disk_is_full)
+    with pytest.raises(OperationalError, match="disk is full"):
+        place.tick(MONDAY + 13 * HOUR)
+    assert states(place) == ["claimed"]
+    monkeypatch.undo()
+    assert place.tick(MONDAY + 14 * HOUR).sent == 1
+
+
+def test_a_digest_that_a_deliverer_has_just_taken_is_not_taken_back(
+    place: Installation, server_down: Outage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at what waits and the change of it; what is new is told at the next tick."""
+    place.replay(referred("N-1"), now=MONDAY)
+    with server_down():
+        place.tick(MONDAY)
+    place.replay(referred("N-2", on="2026-05-12"), now=MONDAY + DAY)
+    place.replay(referred("N-3", on="2026-05-12", navigator="bea@example.org"), now=MONDAY + DAY)
+    hold = digests._hold
+
+    def taken_first(session: Session, digest_id: int) -> None:
+        taken = update(OutboxMessage).where(col(OutboxMessage.digest_id) == digest_id)
+        session.execute(taken.values(state="claimed", lease_until=MONDAY + DAY + HOUR))
+        hold(session, digest_id)
+
+    with monkeypatch.context() as patch, server_down():
+        patch.setattr(digests, "_hold", taken_first)
+        assert place.tick(MONDAY + DAY).digests == 1  # the other person's
+    place.tick(MONDAY + DAY + HOUR)
+    told = sorted((mail.to, mail.cases) for mail in place.told())
+    assert told == [("ana@example.org", [1, 2]), ("bea@example.org", [3])]
+    assert findings(place, MONDAY + DAY + HOUR) == []
+
+
+def test_a_row_without_a_number_is_not_taken_for_one() -> None:
+    with pytest.raises(LookupError, match="has not been stored"):
+        digests._id(None)
+    assert digests._id(7) == 7
