@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Any
 
 import structlog
@@ -19,6 +18,7 @@ from sqlmodel import Session, col
 from tracker import addressees, working_days
 from tracker.addressees import Addressees
 from tracker.clock import local_date
+from tracker.db import Database
 from tracker.mail.digest import DigestItem, Letter, compose
 from tracker.models import WAITING, Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
 from tracker.recall import mark_stale_to, parts, quietly, raised_in, release
@@ -83,24 +83,35 @@ class _Recipient:
         return _id(self.clinic.id)
 
 
-def compose_digests(session: Session, sender: Sender, now: datetime) -> int:
+def compose_digests(database: Database, sender: Sender, now: datetime) -> int:
     """One digest for each person and clinic day that has something to tell; returns how many.
 
     A clinic's digests are written from its hour on, on the days on which it works and the person wants one; what is
     urgent goes out on any other day too. What is raised after the day's digest waits for the next. A digest of an
     earlier day that has not left is taken back, and what it told is told in this one. One person whose digest cannot
-    be written does not stop the others.
+    be written does not stop the others. Some at a time are written in one transaction, so that others can write too.
     """
+    made, tried = 0, set[str]()
+    while True:
+        with database.writing() as session:
+            people, ready = _next_to_tell(session, sender, now, tried)
+            if not ready:
+                return made
+            made += _write_apart(_Desk(session, sender, people, now), ready)
+            tried |= ready.keys()
+
+
+def _next_to_tell(
+    session: Session, sender: Sender, now: datetime, tried: Collection[str]
+) -> tuple[Addressees, dict[str, _Recipient]]:
+    """By the keys of their digests, the next people of one clinic who have had none today."""
     people, waiting = _people_to_tell(session, now)
-    ready = {sender.key_of(to.clinic_id, to.email, to.day): to for to in waiting}
+    ready = {key: to for to in waiting if (key := sender.key_of(to.clinic_id, to.email, to.day)) not in tried}
     for key in _already_written(session, ready):
         del ready[key]
-    desk = _Desk(session, sender, people, now)
-    made = 0
-    for _, of_clinic in groupby(ready.items(), key=lambda pair: pair[1].clinic_id):
-        for part in parts(list(of_clinic), _TOGETHER):
-            made += _write_apart(desk, dict(part))
-    return made
+    first = next(iter(ready.values()), None)
+    of_clinic = [(key, to) for key, to in ready.items() if first and to.clinic_id == first.clinic_id]
+    return people, dict(of_clinic[:_TOGETHER])
 
 
 def _write_apart(desk: _Desk, ready: dict[str, _Recipient]) -> int:

@@ -66,8 +66,7 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
             with database.writing() as session:
                 raised = sweep(session, now)
             if not settings.mail_off:
-                with database.writing() as session:
-                    made = compose_digests(session, sender, now)
+                made = compose_digests(database, sender, now)
             _beat(database, "tick", now)
     delivered = _deliver(database, settings, sender, now)
     standing = outbox.standing(database)

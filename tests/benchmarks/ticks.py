@@ -31,8 +31,7 @@ def tick(place: Installation, due: int) -> None:
     """Sweep and compose, as the tick does; asserts how many reminders are told."""
     with place.database.writing() as session:
         assert sweep(session, MONDAY) == due
-    with place.database.writing() as session:
-        assert compose_digests(session, SENDER, MONDAY) == min(due // 2, NAVIGATORS)
+    assert compose_digests(place.database, SENDER, MONDAY) == min(due // 2, NAVIGATORS)
 
 
 def paired(

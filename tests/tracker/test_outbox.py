@@ -88,7 +88,7 @@ def with_digests(place: Installation, number: int) -> Installation:
         place.replay(lines, now=OPENS - timedelta(days=5))
     with place.database.writing() as session:
         sweep(session, OPENS)
-        assert digests.compose_digests(session, sender(place), OPENS) == number
+    assert digests.compose_digests(place.database, sender(place), OPENS) == number
     return place
 
 
@@ -449,7 +449,7 @@ def test_a_message_that_loses_one_of_its_items_just_before_the_payload_goes_out_
         place.replay(lanreotide(ref), now=OPENS - timedelta(days=5))
     with place.database.writing() as session:
         sweep(session, OPENS)
-        digests.compose_digests(session, sender(place), OPENS)
+    digests.compose_digests(place.database, sender(place), OPENS)
 
     def dies_once() -> None:
         post.before = None
@@ -523,8 +523,7 @@ def test_somebody_who_has_seen_it_settles_the_doubt(doubted: Installation) -> No
 def test_what_is_given_up_is_told_in_the_next_digest(doubted: Installation) -> None:
     by_hand(doubted, outbox.tell_in_next)
     assert (message(doubted).state, reminder(doubted).digest_id) == ("cancelled", None)
-    with doubted.database.writing() as session:
-        assert digests.compose_digests(session, sender(doubted), OPENS + timedelta(days=3)) == 1
+    assert digests.compose_digests(doubted.database, sender(doubted), OPENS + timedelta(days=3)) == 1
 
 
 def test_each_settlement_is_on_record_with_who_made_it(doubted: Installation) -> None:
