@@ -1,7 +1,7 @@
 """verify folds every event again; a changed byte anywhere is found and its row is named."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +11,9 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
 from tracker import cases, chain, pathways
 from tracker.ledger import Verdict, verify
-from tracker.models import Case, CaseEvent, Reminder
+from tracker.models import Case, CaseEvent, FollowUpRow, Reminder
+
+OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
 
 
 def verdict(place: Installation) -> Verdict:
@@ -37,6 +39,47 @@ def test_an_untouched_record_is_intact(kept: Installation) -> None:
     assert (found.cases, found.events) == (2, 16)
     assert found.as_json()["chain"] == "intact"
     assert found.expected == found.raised + found.withheld
+
+
+def test_an_empty_record_counts_nothing(place: Installation) -> None:
+    nothing = {"expected": 0, "raised": 0, "sent": 0, "pending": 0, "withheld": 0, "missing": 0, "duplicate": 0}
+    assert verdict(place).as_json() == {
+        "cases": 0,
+        "events": 0,
+        "chain": "intact",
+        "projections": {"checked": 0, "wrong": 0},
+        "reminders": nothing,
+        "findings": [],
+    }
+
+
+def test_everything_is_counted(place: Installation) -> None:
+    """Of two cases one reminder each was told, one has come and waits, and one case has ended since."""
+    place.now = OPENS
+    place.replay(lanreotide("N-001") + lanreotide("N-002"), now=OPENS - timedelta(days=5))
+    place.tick()
+    place.now = OPENS + timedelta(days=3)
+    with place.writing() as writing:
+        death = {"trigger": "record_death"}
+        cases.record(writing, ref="N-002", kind="state:changed", on=date(2026, 4, 27), data=death)
+    with place.database.reading() as session:
+        follow_ups = len(session.exec(select(FollowUpRow.id)).all())
+    assert verdict(place).as_json() == {
+        "cases": 2,
+        "events": 17,
+        "chain": "intact",
+        "projections": {"checked": 4 + follow_ups, "wrong": 0},
+        "reminders": {
+            "expected": 4,
+            "raised": 2,
+            "sent": 2,
+            "pending": 1,
+            "withheld": 1,
+            "missing": 0,
+            "duplicate": 0,
+        },
+        "findings": [],
+    }
 
 
 @pytest.mark.parametrize(

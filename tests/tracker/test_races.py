@@ -200,3 +200,13 @@ def test_a_message_does_not_leave_without_a_case_that_is_being_changed(
     assert place.tick(OPENS + timedelta(hours=2)).sent == 1
     assert [mail.cases for mail in place.told()] == [[1, 2]]
     assert findings(place, OPENS + timedelta(hours=2)) == []
+
+
+@on_postgresql
+def test_the_sweep_does_not_wait_for_a_case_that_is_being_changed(place: Installation) -> None:
+    """It raises what is free; the other one is raised by the next sweep."""
+    place.replay(lanreotide("N-A") + lanreotide("N-B"), now=OPENS - timedelta(days=5))
+    with being_changed(place, "N-A"), place.database.writing() as session:
+        assert sweep(session, OPENS) == 1
+    with place.database.writing() as session:
+        assert sweep(session, OPENS) == 1

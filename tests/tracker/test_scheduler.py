@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select
+from structlog.testing import capture_logs
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
@@ -67,8 +69,48 @@ def test_a_call_that_takes_longer_than_the_interval_is_not_overlapped() -> None:
     assert set(together) == {1}
 
 
+def test_a_call_that_fails_is_logged_by_its_kind_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("the name of a patient")
+
+    wake, reached = called(2, fail)
+    with capture_logs() as logs:
+        stop = scheduler.start({wake: 1})
+        until(reached)
+        stop()
+    assert logs[0] == {"event": "tick.failed", "kind": "OSError", "log_level": "error"}
+    assert "patient" not in caplog.text
+
+
+def test_who_stops_it_waits_for_the_call_that_runs() -> None:
+    begun, ended = threading.Event(), []
+
+    def slow() -> None:
+        begun.set()
+        threading.Event().wait(0.5)
+        ended.append(1)
+
+    stop = scheduler.start({slow: 3600})
+    until(begun)
+    threading.Event().wait(0.2)  # so that it is the call alone that is still at work
+    stop()
+    assert ended == [1]
+
+
+def test_a_call_that_was_missed_is_made_up_for_once_however_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = BackgroundScheduler(timezone="UTC")
+    monkeypatch.setattr(made, "start", lambda: None)
+    monkeypatch.setattr(scheduler, "BackgroundScheduler", lambda **_: made)
+    scheduler.start({lambda: None: 60})
+    again, at_once = made.get_jobs()
+    assert (again.trigger.interval, again.coalesce, again.max_instances) == (timedelta(seconds=60), True, 1)
+    assert (again.misfire_grace_time, at_once.misfire_grace_time) == (None, None)
+
+
 def test_what_is_woken_ticks_and_weighs_the_ledger(place: Installation) -> None:
-    for wake in ticking.wakes(place.database, place.settings, place.secret, lambda: place.now):
+    wakes = ticking.wakes(place.database, place.settings, place.secret, lambda: place.now)
+    assert list(wakes.values()) == [60, 3600]
+    for wake in wakes:
         wake()
     with place.database.reading() as session:
         assert {beat.part for beat in session.exec(select(Heartbeat))} == {"tick", "delivery"}
