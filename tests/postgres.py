@@ -4,11 +4,12 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,20 @@ class NoServerError(Exception):
 class Postgres:
     """A running server on which tests make and drop databases."""
 
-    def __init__(self, admin_url: str) -> None:
+    def __init__(self, admin_url: str, restart: Callable[[], None] | None = None) -> None:
         """Take the URL of a database that may be connected to in order to create others."""
         self.admin_url: URL = make_url(admin_url).set(drivername=DRIVER)
+        self._restart = restart
+
+    @property
+    def can_restart(self) -> bool:
+        """Whether the server is one that was started here."""
+        return self._restart is not None
+
+    def restart(self) -> None:
+        """Break off everybody, as a crash would, and start again; it answers when this returns."""
+        assert self._restart is not None, "this server was not started here"
+        self._restart()
 
     def create_database(self, template: str | None = None) -> str:
         """Create a database and give its SQLAlchemy URL.
@@ -81,8 +93,8 @@ def running_server() -> Iterator[Postgres]:
     try:
         if account:
             shutil.chown(folder, account["user"], account["group"])
-        with _started(binaries, folder, account) as admin_url:
-            yield Postgres(admin_url)
+        with _started(binaries, folder, account) as server:
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -130,7 +142,7 @@ def _account() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _started(binaries: Path, folder: Path, account: dict[str, Any]) -> Iterator[str]:
+def _started(binaries: Path, folder: Path, account: dict[str, Any]) -> Iterator[Postgres]:
     data, log = folder / "data", folder / "log"
     common: dict[str, Any] = {"cwd": folder, "stdin": subprocess.DEVNULL, **account}
     initdb = [binaries / "initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"]
@@ -144,19 +156,28 @@ def _started(binaries: Path, folder: Path, account: dict[str, Any]) -> Iterator[
     if made.returncode != 0:
         raise NoServerError(f"{binaries}/initdb failed: {made.stderr.strip()}")
     options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, *options],
-            stdout=output,
-            stderr=output,
-            **common,
-        )
     admin_url = f"postgresql://postgres@/postgres?host={folder}"
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", folder, *options],
+                stdout=output,
+                stderr=output,
+                **common,
+            )
+
+    def restart() -> None:
+        _stop(servers.pop(), signal.SIGQUIT)
+        servers.append(start())
+        _wait_until_it_answers(servers[0], admin_url, log)
+
+    servers = [start()]
     try:
-        _wait_until_it_answers(server, admin_url, log)
-        yield f"{DRIVER}{admin_url.removeprefix('postgresql')}"
+        _wait_until_it_answers(servers[0], admin_url, log)
+        yield Postgres(f"{DRIVER}{admin_url.removeprefix('postgresql')}", restart)
     finally:
-        _stop(server)
+        _stop(servers[0])
 
 
 def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -168,8 +189,9 @@ def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path)
     raise NoServerError(f"PostgreSQL did not start: {log.read_text(errors='replace')[-2000:]}")
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.send_signal(2)  # SIGINT: break off the connections and stop; SIGTERM would wait for them
+def _stop(server: subprocess.Popen[bytes], how: signal.Signals = signal.SIGINT) -> None:
+    """SIGINT: break off the connections and stop; SIGTERM would wait for them, SIGQUIT is like a crash."""
+    server.send_signal(how)
     try:
         server.wait(timeout=10)
     except subprocess.TimeoutExpired:

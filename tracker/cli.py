@@ -107,9 +107,9 @@ def _drop_output() -> None:
 
 def _unexpected(error: Exception) -> str:
     """A fault in words, without the data that its message may carry."""
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import InternalError, OperationalError
 
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError | InternalError):  # the latter: PostgreSQL, where it may only be read
         return "the database is busy or cannot be written to; nothing was changed; try again"
     if isinstance(error, OSError) and error.strerror:
         return f"a file could not be read or written: {error.strerror}"

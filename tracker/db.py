@@ -21,6 +21,12 @@ from tracker.secret import Secret
 from tracker.settings import Settings
 
 _BUSY_MS = 15_000
+_LOCK_NOT_AVAILABLE = "55P03"
+"""What PostgreSQL says of a lock that could not be had, at once or within the time that one waits."""
+
+_COMMIT_FOR_GOOD = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 _MACHINERY = 0x6E6574  # any number, as long as every process takes the same
 _SAFE_WAL = (3, 51, 3)
 """The first SQLite whose write-ahead log cannot be corrupted by a reset during a checkpoint."""
@@ -132,6 +138,13 @@ def _why_not(settings: Settings, error: DBAPIError) -> str:
 def _postgresql(settings: Settings) -> Engine:
     engine = create_engine(settings.database_url, pool_pre_ping=True, hide_parameters=True)
 
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        """No wait without an end; and what is committed stays so after a crash, or a message could leave twice."""
+        connection.execute(f"SET lock_timeout = {_BUSY_MS}")
+        connection.execute(_COMMIT_FOR_GOOD)
+        connection.commit()
+
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if connection.get_execution_options().get("read_only"):
@@ -186,4 +199,4 @@ def _open_encrypted(path: Path, key: str) -> Any:
 
 def is_busy(error: OperationalError) -> bool:
     """Whether a write waited in vain for another one."""
-    return "locked" in str(error.orig)
+    return "locked" in str(error.orig) or getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE
