@@ -260,15 +260,26 @@ def mutants_of(module: str) -> Iterator[Mutant]:
             for variant, instead in enumerate(_variants(node)):
                 line = getattr(node, "lineno", getattr(at, "lineno", 0))
                 found = Mutant(module, top, position, variant, line, _lines(tree, statement, at))
-                found.was, found.becomes = _told(node), _told(ast.fix_missing_locations(instead))
+                found.was, found.becomes = _told(node, ast.fix_missing_locations(instead))
                 yield found
 
 
-def _told(node: ast.AST) -> str:
+def _told(node: ast.AST, instead: ast.AST) -> tuple[str, str]:
+    """What was there and what is there instead, from shortly before the place where they part."""
+    was, becomes = _text(node), _text(instead)
+    parts = next((n for n, (old, new) in enumerate(zip(was, becomes, strict=False)) if old != new), len(becomes))
+    start = was.rfind(" ", 0, max(parts - 30, 0)) + 1
+    cut = "… " if start else ""
+    return cut + was[start : start + 130], cut + becomes[start : start + 130]
+
+
+def _text(node: ast.AST) -> str:
     if isinstance(node, ast.comprehension):
         return " ".join(["for …", *(f"if {ast.unparse(test)}" for test in node.ifs)])
     text = ast.unparse(node)
-    return " ".join((text.partition("\n")[0] if hasattr(node, "body") else text).split())[:140]
+    if isinstance(node, ast.ExceptHandler | ast.With):
+        return " ".join(text.split())
+    return " ".join((text.partition("\n")[0] if hasattr(node, "body") else text).split())
 
 
 # Exchanging the code of a running program ------------------------------------------------------------------

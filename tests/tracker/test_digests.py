@@ -1,5 +1,7 @@
 """Digests that cannot be written, or not now: nobody else's is kept back by it, and nothing of it is lost."""
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +15,7 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import referred
 from tracker import digests
 from tracker.ledger import verify
-from tracker.models import OutboxMessage
+from tracker.models import Digest, OutboxMessage
 
 Outage = Callable[[], AbstractContextManager[None]]
 MONDAY = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
@@ -83,6 +85,17 @@ def test_a_digest_that_a_deliverer_has_just_taken_is_not_taken_back(
     told = sorted((mail.to, mail.cases) for mail in place.told())
     assert told == [("ana@example.org", [1, 2]), ("bea@example.org", [3])]
     assert findings(place, MONDAY + DAY + HOUR) == []
+
+
+def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_day(place: Installation) -> None:
+    """A later version finds by it what an earlier one has written, and does not write it again."""
+    place.replay(referred(), now=MONDAY)
+    place.tick(MONDAY)
+    key = hmac.new(place.secret.derive("mail"), b"1|ana@example.org|digest|2026-05-11", hashlib.sha256).hexdigest()
+    with place.database.reading() as session:
+        row = session.exec(select(OutboxMessage)).one()
+        assert session.exec(select(Digest.key)).all() == [key]
+    assert (row.key, row.message_id) == (key, f"<{key}@net-case-tracker.invalid>")
 
 
 def test_a_row_without_a_number_is_not_taken_for_one() -> None:
