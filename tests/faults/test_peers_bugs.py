@@ -29,6 +29,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 # The injection of lanreotide() opens on Friday 24 April 2026, is due on Monday the 27th and late after the 30th.
 OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
+EMBEDDED = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tables of moments: what the databases do at each is the same, and shown on both elsewhere."""
+
 STEPS = ["opens", "due", "overdue", "escalate-lead", "escalate-clinician"]
 
 
@@ -131,6 +134,7 @@ def test_two_sessions_that_record_the_same_make_no_twins(place: Installation) ->
 # Never ------------------------------------------------------------------------------------------------------
 
 
+@EMBEDDED
 @pytest.mark.parametrize("missed", [timedelta(minutes=2), HOUR, DAY, 3 * DAY, 30 * DAY])
 def test_a_missed_run_delays_a_reminder_and_drops_nothing(place: Installation, missed: timedelta) -> None:
     """openemr#11913: what fell into the window of a run that did not take place was never sent."""
@@ -141,6 +145,7 @@ def test_a_missed_run_delays_a_reminder_and_drops_nothing(place: Installation, m
     assert steps(place, status="pending") == STEPS[len(steps(place)) :]
 
 
+@EMBEDDED
 @pytest.mark.parametrize("day", [0, 3, 13])
 def test_a_step_whose_very_day_had_no_run_is_told_on_the_next(place: Installation, day: int) -> None:
     """DHIS2: a notice went out where the due date equalled today's, so a day without the job lost it."""
@@ -152,6 +157,7 @@ def test_a_step_whose_very_day_had_no_run_is_told_on_the_next(place: Installatio
     assert findings(place, OPENS + 17 * DAY) == []
 
 
+@EMBEDDED
 @pytest.mark.parametrize("gap", [9 * MINUTE, 11 * MINUTE, 3 * HOUR, 26 * HOUR])
 def test_what_came_due_longer_ago_than_any_look_back_is_found(place: Installation, gap: timedelta) -> None:
     """SORMAS: follow-ups were looked for in the last ten minutes, and older ones not at all."""
@@ -163,6 +169,7 @@ def test_what_came_due_longer_ago_than_any_look_back_is_found(place: Installatio
     assert steps(place) == ["opens", "due"]
 
 
+@EMBEDDED
 @pytest.mark.parametrize("late", [365, 366, 2000])
 def test_what_is_more_than_a_year_late_is_still_told_and_listed(place: Installation, late: int) -> None:
     """Simple: patients overdue for more than 365 days vanished from the list, with 61 % of them lost to care."""
