@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 
 _log = structlog.get_logger()
 
@@ -19,24 +21,18 @@ def start(wakes: dict[Callable[[], object], int]) -> Callable[[], None]:
     """
     scheduler = BackgroundScheduler(timezone="UTC")
     for wake, seconds in wakes.items():
-        call = _guarded(wake)
-        scheduler.add_job(call, "interval", seconds=seconds, coalesce=True, max_instances=1, misfire_grace_time=None)
-        scheduler.add_job(call, misfire_grace_time=None)
+        # One job: of two, the one that is over would be taken off the list just when somebody stops the scheduler.
+        now_and_again = OrTrigger([DateTrigger(timezone="UTC"), IntervalTrigger(seconds=seconds, timezone="UTC")])
+        scheduler.add_job(_guarded(wake), now_and_again, coalesce=True, max_instances=1, misfire_grace_time=None)
     scheduler.start()
     return lambda: scheduler.shutdown(wait=True)
 
 
 def _guarded(wake: Callable[[], object]) -> Callable[[], None]:
-    busy = threading.Lock()
-
     def call() -> None:
-        if not busy.acquire(blocking=False):
-            return
         try:
             wake()
         except Exception as error:  # noqa: BLE001  (a tick that fails must not stop the ones after it)
             _log.error("tick.failed", kind=type(error).__name__)
-        finally:
-            busy.release()
 
     return call
