@@ -6,6 +6,7 @@ A twin that was never down, with the same events on record at the same times, sa
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -168,11 +170,32 @@ Twin = dict[Step, date]
 
 
 @pytest.fixture(scope="module")
-def twin() -> Twin:
-    with ground.folder() as folder, installed(settings_in(folder)) as place:
-        begin(place)
-        live(place, range(93), DOWN + 93 * DAY)
-        return {step: telling.on for step, telling in told(place).items()}
+def begun_home() -> Iterator[Path]:
+    """An installation on the embedded database that has begun, to copy."""
+    with ground.folder() as folder:
+        with installed(settings_in(folder)) as place:
+            begin(place)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def twin(begun_home: Path) -> Twin:
+    with ground.folder() as folder:
+        shutil.copytree(begun_home, folder, dirs_exist_ok=True)
+        with installed(settings_in(folder)) as place:
+            live(place, range(93), DOWN + 93 * DAY)
+            return {step: telling.on for step, telling in told(place).items()}
+
+
+@pytest.fixture
+def begun(tmp_path: Path, database_url: str, begun_home: Path) -> Iterator[Installation]:
+    """An installation that was up until now."""
+    if not database_url:
+        shutil.copytree(begun_home, tmp_path, dirs_exist_ok=True)
+    with installed(settings_in(tmp_path, database_url)) as place:
+        if database_url:
+            begin(place)
+        yield place
 
 
 # The outages ------------------------------------------------------------------------------------------------
@@ -228,7 +251,6 @@ def read(content: bytes) -> EmailMessage:
 
 def after(place: Installation, outage: Outage, length: timedelta) -> Return:
     """Live through an outage, and thirty hours after it."""
-    begin(place)
     before, back = told(place), DOWN + length
     with outage(place, back) as arrived:
         for hours in TICKS_AFTERWARDS:
@@ -246,16 +268,16 @@ def on(sqlite: Iterable[str] = OUTAGES, postgresql: Iterable[str] = ()) -> pytes
 
 @on(postgresql=["1 day", "90 days"])
 def test_a_scheduler_that_comes_back_tells_each_person_everything_once_and_marks_what_is_late(
-    place: Installation, twin: Twin, length: str
+    begun: Installation, twin: Twin, length: str
 ) -> None:
-    each_thing_is_told_once_late_or_in_time(after(place, no_scheduler, OUTAGES[length]), twin)
+    each_thing_is_told_once_late_or_in_time(after(begun, no_scheduler, OUTAGES[length]), twin)
 
 
 @on(postgresql=["30 days"])
 def test_a_mail_server_that_comes_back_gets_one_digest_for_each_person_not_one_for_each_day(
-    place: Installation, twin: Twin, length: str
+    begun: Installation, twin: Twin, length: str
 ) -> None:
-    each_thing_is_told_once_late_or_in_time(after(place, no_mail_server, OUTAGES[length]), twin)
+    each_thing_is_told_once_late_or_in_time(after(begun, no_mail_server, OUTAGES[length]), twin)
 
 
 def each_thing_is_told_once_late_or_in_time(returned: Return, twin: Twin) -> None:

@@ -33,7 +33,7 @@ USUAL = time(7, 30)
 ZONES = (
     *("Europe/London", "Europe/Berlin", "Atlantic/Azores", "America/Nuuk", "Antarctica/Troll", "Africa/Casablanca"),
     *("America/New_York", "America/St_Johns", "America/Los_Angeles", "America/Havana", "America/Santiago"),
-    *("Asia/Beirut", "Asia/Jerusalem", "Africa/Cairo", "Asia/Kathmandu", "Asia/Kolkata", "Pacific/Marquesas"),
+    *("Asia/Beirut", "Asia/Kathmandu", "Asia/Kolkata", "Pacific/Marquesas"),
     *("Australia/Adelaide", "Australia/Lord_Howe", "Pacific/Norfolk", "Pacific/Auckland", "Pacific/Chatham"),
     *("Pacific/Apia", "Pacific/Kiritimati"),
 )
@@ -186,7 +186,7 @@ NO_30TH = [Edge("Pacific/Apia", datetime(2011, 12, 30, 10, 0, tzinfo=UTC), DAY)]
 @pytest.mark.parametrize("changes", [*windows(), NO_30TH], ids=lambda changes: f"{changes[0].at:%d-%b-%Y}")
 def test_each_local_day_has_one_digest_at_its_hour_when_clocks_change(empty: Installation, changes: list[Edge]) -> None:
     """Also where the hour of the digest is one that the clocks leave out, or show twice."""
-    start, end = changes[0].at - 28 * HOUR, changes[-1].at + 28 * HOUR
+    start, end = changes[0].at - 26 * HOUR, changes[-1].at + 26 * HOUR
     places = [Place(f"{edge.zone} at {hour:%H:%M}", edge.zone, hour) for edge in changes for hour in edge.both_hours]
     if changes == windows()[0]:
         places += [Place(zone, zone) for zone in ZONES if not any(zone == e.zone for w in windows() for e in w)]
@@ -232,17 +232,17 @@ MOVES = (
 """West, east, a little, and over the date line, by up to 26 hours."""
 
 
-@pytest.mark.parametrize("back_again", [False, True], ids=["for good", "and back again"])
 def test_a_clinic_that_changes_its_zone_at_any_hour_has_one_digest_a_day_at_most_and_misses_nothing(
-    empty: Installation, back_again: bool
+    empty: Installation,
 ) -> None:
+    """Some of them for good, and some back again nine hours later."""
     start = datetime(2026, 6, 2, 0, 0, tzinfo=UTC)
     moved, end = start + DAY, start + 3 * DAY + 12 * HOUR
     places = {
         Place(f"{old} to {new} at {hour}", old): {moved + hour * HOUR: new}
-        | ({moved + (hour + 9) * HOUR: old} if back_again else {})
+        | ({} if hour % 2 else {moved + (hour + 9) * HOUR: old})
         for old, new in MOVES
-        for hour in range(1, 24, 6)
+        for hour in (1, 6, 9, 14, 17, 22)
     }
     world = World(empty, list(places)).begin(start)
 
@@ -324,7 +324,7 @@ MOMENTS = st.lists(
     min_size=4,
     max_size=14,
 )
-EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 15
+EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 12
 
 
 @pytest.fixture(scope="module")
