@@ -280,7 +280,11 @@ class Session:
         outcome = self.server.outcome("payload")
         if outcome != "ok":
             self.break_in(outcome)
-        content = self.content()
+        try:
+            content = self.content()
+        except (Over, OSError):
+            self.server.broken_off.append(bytes(self.buffer))
+            raise
         accepted = Accepted(self.sender, self.recipient, content)
         self.forget()
         if _is_refusal(outcome):
@@ -308,16 +312,11 @@ class Session:
 
     def content(self) -> bytes:
         """All lines up to the dot, each as it was before dots were doubled."""
-        lines, ended = [], False
-        while not ended:
-            while b"\n" not in self.buffer:
-                self.receive()
-            whole, _, self.buffer = self.buffer.rpartition(b"\n")
-            for line in whole.split(b"\n"):
-                ended = ended or line == b".\r"
-                if not ended:
-                    lines.append(line.removeprefix(b"."))
-        return b"\n".join([*lines, b""])
+        while not (self.buffer == b".\r\n" or self.buffer.endswith(b"\r\n.\r\n")):
+            self.receive()
+        lines = self.buffer.removesuffix(b".\r\n").split(b"\n")
+        self.buffer = b""
+        return b"\n".join(line.removeprefix(b".") for line in lines)
 
     def forget(self) -> None:
         self.sender = self.recipient = ""
@@ -370,10 +369,16 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         self.connections = 0
         self.silence, self.drop_seconds, self.jitter, self.pause = 60.0, 0.02, 0.0, 0.0
         self._open: list[socket.socket] = []
+        self.broken_off: list[bytes] = []
         self.mistakes: list[str] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def server_bind(self) -> None:
+        """With a small buffer, so that a client feels it when nothing is read."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        super().server_bind()
 
     @property
     def port(self) -> int:
