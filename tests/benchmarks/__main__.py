@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from datetime import date
 
+import structlog
 from sqlalchemy import text
-from sqlmodel import select
 
 from tests.benchmarks.ground import NOW, Installation, installation, multiply, ratio, report
+from tests.benchmarks.mail import mail_against_peers
+from tests.benchmarks.ticks import against_a_job_for_each_reminder, ticks_of_any_size
 from tracker import pathways
 from tracker.demo import demo_cohort
-from tracker.models import Reminder
 from tracker.places import Scope
 from tracker.queries import overdue_page
-from tracker.reminders import sweep
 from tracker.replay import replay
 
 
-def idle_sweep_is_flat() -> None:
+def overdue_page_is_flat() -> None:
     with installation() as small, installation() as large:
         multiply(small, 10_000)
         multiply(large, 100_000)
-        report(
-            "sweep with nothing due, 100,000 cases to 10,000 (SQLite)",
-            "goal ≤ 2, to 1,000,000",
-            ratio(lambda: _sweep(large), lambda: _sweep(small)),
-        )
         _overdue_page_is_flat(small, large)
-        _sweep_against_a_loop(large)
-
-
-def _sweep(place: Installation, expected: int = 0) -> None:
-    with place.database.writing() as session:
-        assert sweep(session, NOW) == expected
 
 
 def _overdue_page_is_flat(small: Installation, large: Installation) -> None:
@@ -46,32 +36,6 @@ def _overdue_page_is_flat(small: Installation, large: Installation) -> None:
         "first overdue page, 100,000 cases to 10,000 (SQLite)",
         "goal ≤ 1.5, to 1,000,000",
         ratio(lambda: page(large), lambda: page(small)),
-    )
-
-
-def _sweep_against_a_loop(place: Installation) -> None:
-    def make_due() -> None:
-        with place.database.writing() as session:
-            session.execute(text("UPDATE reminder SET status = 'pending', raised_at = NULL WHERE id <= 1000"))
-            session.execute(text("UPDATE reminder SET remind_on = '2026-11-20' WHERE id <= 1000"))
-
-    def by_sweep() -> None:
-        _sweep(place, 1000)
-        make_due()
-
-    def by_loop() -> None:
-        with place.database.writing() as session:
-            day = NOW.date()
-            due = session.exec(select(Reminder).where(Reminder.status == "pending", Reminder.remind_on <= day)).all()
-            assert len(due) == 1000
-            for row in due:
-                row.status, row.raised_at = "raised", NOW
-                session.add(row)
-        make_due()
-
-    make_due()
-    report(
-        "1,000 due among 100,000: a loop over models to the sweep (both with reset)", "≥ 1", ratio(by_loop, by_sweep)
     )
 
 
@@ -115,6 +79,10 @@ def start_up() -> None:
 
 
 if __name__ == "__main__":
-    idle_sweep_is_flat()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    overdue_page_is_flat()
+    ticks_of_any_size()
+    against_a_job_for_each_reminder()
+    mail_against_peers()
     replay_against_the_bare_driver()
     start_up()
