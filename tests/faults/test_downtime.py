@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -282,6 +283,7 @@ def test_a_mail_server_that_comes_back_gets_one_digest_for_each_person_not_one_f
 
 def each_thing_is_told_once_late_or_in_time(returned: Return, twin: Twin) -> None:
     each_hears_once_a_day(returned)
+    no_mail_looks_older_than_it_is(returned)
     all_is_told_and_soon(returned, twin)
     what_is_late_is_marked(returned, twin)
     nothing_is_told_of_the_dead(returned)
@@ -302,6 +304,12 @@ def each_hears_once_a_day(returned: Return) -> None:
 def zones_of(place: Installation) -> list[tuple[int, str]]:
     with place.database.reading() as session:
         return [(clinic.id or 0, clinic.timezone) for clinic in session.exec(select(Clinic))]
+
+
+def no_mail_looks_older_than_it_is(returned: Return) -> None:
+    """A mailbox sorts by the date in the mail: one of three weeks ago would never be seen."""
+    for mail in returned.mails:
+        assert parsedate_to_datetime(mail["Date"]) > returned.back - DAY / 2
 
 
 def expected(returned: Return, twin: Twin) -> dict[Step, date]:

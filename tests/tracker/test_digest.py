@@ -45,3 +45,8 @@ def test_no_header_is_folded_so_that_a_message_is_found_by_its_identity_everywhe
     identity = f"<{'0123456789abcdef' * 4}@net-case-tracker.invalid>"
     mail = compose(Letter("t@example.org", "a@example.org", identity, "http://x", DAY, now, [item(1, "due")]))
     assert f"\r\nMessage-ID: {identity}\r\n".encode() in mail
+
+
+def test_a_step_of_a_clinics_own_pathway_may_be_named_in_any_letters() -> None:
+    told = text([item(1, "spät – 晩")])
+    assert "spät – 晩 (1)" in told

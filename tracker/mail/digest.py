@@ -111,7 +111,8 @@ def compose(letter: Letter) -> bytes:
     message["Message-ID"] = letter.message_id
     message["Auto-Submitted"] = "auto-generated"
     for subtype, template in (("plain", "digest.txt"), ("html", "digest.html")):
-        message.attach(MIMEText(_template(template).render(about), subtype, "us-ascii"))
+        text = _template(template).render(about)
+        message.attach(MIMEText(text, subtype, "us-ascii" if text.isascii() else "utf-8"))
     return message.as_bytes(policy=_WIRE)
 
 
