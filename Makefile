@@ -52,7 +52,7 @@ coverage: env ## Run the tests and fail where a branch of what sends reminders i
 	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report --fail-under=100 --include=$(subst $(space),$(comma),$(PROVEN:%=tracker/%.py))
 
-mutants: env ## Change what sends reminders in 1,700 places, one at a time, and see that a test notices (some 40 minutes)
+mutants: env ## Change what sends reminders in 1,700 places, one at a time, and see that a test notices
 	$(BIN)/python -m tests.mutants
 
 check: env ## Format, lint, strict types, who may import whom, dead code: nothing is changed
