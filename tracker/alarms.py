@@ -128,8 +128,8 @@ def _ledger(scene: _Scene) -> Iterator[Alarm]:
 
 
 def last_check(session: Session) -> LedgerCheck | None:
-    """The last night's count of the ledger."""
-    return session.execute(select(LedgerCheck).order_by(col(LedgerCheck.on).desc()).limit(1)).scalar_one_or_none()
+    """The count of the ledger that was made last, whatever day the clock said it was."""
+    return session.execute(select(LedgerCheck).order_by(col(LedgerCheck.id).desc()).limit(1)).scalar_one_or_none()
 
 
 def findings_of(check: LedgerCheck | None) -> list[str]:

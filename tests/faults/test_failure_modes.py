@@ -33,6 +33,7 @@ from tracker.mail.maildir import Maildir
 from tracker.mail.places import MaildirFolder, SmtpServer, Tls
 from tracker.models import Case, Digest, OutboxMessage, Reminder
 from tracker.outbox import standing
+from tracker.tick import nightly
 from web import create_app
 from web.desk import desk
 from workflows.pathway import from_canonical
@@ -120,6 +121,17 @@ def test_a_clock_that_was_wrong_for_an_hour_leaves_nothing_behind(place: Install
     assert len(told) == len(set(told)) == 10
     assert len(days_of) == len(set(days_of))
     assert findings(place, OPENS + 14 * DAY) == []
+
+
+def test_a_ledger_that_was_weighed_by_a_clock_of_next_year_is_not_believed_until_then(place: Installation) -> None:
+    begin(place).tick(OPENS)
+    assert nightly(place.database, OPENS + 400 * DAY)
+    change(place, "UPDATE reminder SET status = 'raised', sent_at = NULL WHERE status = 'sent'")
+    assert nightly(place.database, OPENS + DAY)
+    with place.database.reading() as session:
+        assert "ledger" in {alarm.id for alarm in alarms(session, place.settings, OPENS + DAY)}
+        later = OPENS + 5 * DAY
+        assert "ledger-unchecked" in {alarm.id for alarm in alarms(session, place.settings, later)}
 
 
 # Changed while a message waits ------------------------------------------------------------------------------------
