@@ -93,7 +93,7 @@ def record(
     A live change that meets a warning needs ``data.reasons``. Raises :class:`ChangeRefused` with the reasons,
     :class:`StaleVersion` where the case is no longer at ``version``, :class:`UnknownThing`.
     """
-    case = _locked(writing.session, ref)
+    case = locked(writing.session, ref)
     if version is not None and version != case.version:
         raise StaleVersion(f"the case is at version {case.version}, not {version}: somebody else changed it")
     pathway = pathways.pinned(writing.session, case.pathway_digest)
@@ -111,8 +111,10 @@ def record(
     return Recorded(case, event, planned)
 
 
-def _locked(session: Session, ref: str) -> Case:
-    case = session.exec(select(Case).where(Case.ref == ref).with_for_update()).first()
+def locked(session: Session, ref: str) -> Case:
+    """The case as it is now; whoever wants to change it too has to wait. Raises :class:`UnknownThing`."""
+    found = select(Case).where(Case.ref == ref).with_for_update().execution_options(populate_existing=True)
+    case = session.exec(found).first()
     if case is None:
         raise UnknownThing(f"there is no case {ref!r}")
     return case

@@ -10,7 +10,7 @@ from flask_bootstrap import Bootstrap5
 
 from tracker import clock, db, secret
 from tracker.settings import Settings, from_environment
-from web import cases, dashboard, errors, filters, health, metrics, outbox, pathway, security
+from web import cases, changes, dashboard, errors, filters, health, metrics, outbox, pathway, security
 from web.desk import Desk
 
 _MEGABYTE = 1024 * 1024
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     Bootstrap5(app)
     for part in (security, errors, filters):
         part.install(app)
-    for family in (dashboard, cases, outbox, pathway, health, metrics):
+    for family in (dashboard, cases, changes, outbox, pathway, health, metrics):
         app.register_blueprint(family.pages)
     return app
 

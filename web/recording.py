@@ -1,0 +1,62 @@
+"""Recording what a form asks for: once, as the person signed in, and with a way back.
+
+A form carries ``token`` (:func:`new_token`) and, where the change depends on what the case was like, ``version``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import flash
+
+from tracker import casebook
+from tracker.clock import local_date
+from tracker.once import Done, Outcome, Refused, Repeated, Stale, new_token, record_once
+from web.desk import desk
+from web.presenters import sentence
+
+__all__ = ["Done", "Outcome", "Refused", "Repeated", "Stale", "new_token", "record", "say", "today_at", "undo"]
+
+
+def record(ref: str, kind: str, on: date, data: dict[str, Any], *, version: int | None, token: str) -> Outcome:
+    """Record one event of a case; raises :class:`tracker.errors.UnknownThing` where there is no such case.
+
+    ``version``: the case as the form showed it; None for what holds whatever else happened, such as a note.
+    """
+    with desk().writing() as writing:
+        return record_once(writing, ref=ref, kind=kind, on=on, data=data, version=version, token=token)
+
+
+def undo(ref: str, event_id: str, reason: str, *, token: str) -> Outcome:
+    """Take back an event by a correction, dated today at the clinic; a history that needs the event refuses."""
+    data = {"event": event_id, "reason": reason}
+    return record(ref, "event:corrected", today_at(ref), data, version=None, token=token)
+
+
+def today_at(ref: str) -> date:
+    """The day at the clinic of a case."""
+    with desk().database.reading() as session:
+        return local_date(desk().now(), casebook.timezone_of(session, ref))
+
+
+def say(outcome: Outcome, words: str, ref: str = "") -> None:
+    """Tell on the next page what became of a form; what was recorded on the case ``ref`` can be undone from there.
+
+    ``words`` say what was done. A double click is answered like a single one.
+    """
+    if isinstance(outcome, Done | Repeated):
+        message: Any = {"words": words, "ref": ref, "event": outcome.event_id if ref else ""}
+        flash(message, "done")
+    elif isinstance(outcome, Stale):
+        flash("Somebody changed the case in the meantime. Look at it again.", "refused")
+    else:
+        flash(f"{sentence('; '.join(outcome.reasons))}.", "refused")
+
+
+def way_back(given: str | None, otherwise: str) -> str:
+    """Where a form leads back to: a page of ours that it names, or else another one."""
+    parts = urlsplit(given or "")
+    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in (given or "")
+    return given if given and ours and not given.startswith("//") else otherwise
