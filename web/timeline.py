@@ -8,7 +8,15 @@ from datetime import date, datetime
 from typing import Any
 
 from tracker.casebook import CaseFile
-from web.presenters import activity_label, intent_label, rule_label, sentence, state_label, treatment_label
+from web.presenters import (
+    activity_label,
+    barrier_label,
+    intent_label,
+    rule_label,
+    sentence,
+    state_label,
+    treatment_label,
+)
 from workflows.dates import in_words
 from workflows.events import Event, fact_value, facts_in
 from workflows.pathway import Pathway
@@ -138,6 +146,21 @@ class _Teller:
     def noted(self, event: Event, data: dict[str, Any]) -> Words:
         return "Note", data["text"]
 
+    def decided(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Decision of the team meeting of {_date(data['meeting_on'])}", data["text"]
+
+    def hindered(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Barrier: {barrier_label(data['barrier']).lower()}", data.get("text", "")
+
+    def unhindered(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Barrier resolved: {barrier_label(data['barrier']).lower()}", data.get("text", "")
+
+    def merged(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Merged into {data['into']}", data["reason"]
+
+    def joined(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Joined by the record {data['case']} of the same patient", data["reason"]
+
     def explained(self, event: Event, data: dict[str, Any]) -> Words:
         warning = self.pathway.warning_named.get(data["warning"])
         return "Warning explained", f"{warning.text if warning else data['warning']} Reason: {data['reason']}"
@@ -169,6 +192,11 @@ _TELL: dict[str, Callable[[_Teller, Event, dict[str, Any]], Words]] = {
     "test:requested": _Teller.requested,
     "contact:attempted": _Teller.contacted,
     "note:added": _Teller.noted,
+    "decision:recorded": _Teller.decided,
+    "barrier:noted": _Teller.hindered,
+    "barrier:resolved": _Teller.unhindered,
+    "case:merged": _Teller.merged,
+    "case:joined": _Teller.joined,
     "warning:explained": _Teller.explained,
     "case:handed_over": _Teller.handed_over,
     "event:corrected": _Teller.corrected,

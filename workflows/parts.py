@@ -110,6 +110,14 @@ class State(Part):
         return self.name.partition(".")[0]
 
 
+MERGED = State(
+    name="closed.merged",
+    title="Merged into another record",
+    purpose="The patient had two records. The other one goes on.",
+)
+"""Where a record ends that turned out to be a second one of the same patient. It belongs to every pathway."""
+
+
 class Ask(Part):
     """Something the trigger itself must be told (a treatment, a date, a reason)."""
 

@@ -21,7 +21,10 @@ from workflows.records import Act
 from workflows.scopes import Clocks, live_scopes
 from workflows.series import FollowUp, Forecast, Scope, Series, series_name
 
-_QUIET = {"note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"}
+_QUIET = {
+    *("note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"),
+    *("decision:recorded", "barrier:noted", "barrier:resolved", "case:joined"),
+}
 
 
 @dataclass(slots=True)

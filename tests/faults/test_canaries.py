@@ -78,6 +78,12 @@ HISTORY: list[tuple[str, str, dict[str, Any]]] = [
     ("2026-03-30", "contact:attempted", {"channel": "canary-channel", "outcome": "canary-outcome",
                                          "note": "canary note of a call"}),
     ("2026-03-30", "note:added", {"text": "canary note of a nurse"}),
+    ("2026-03-30", "decision:recorded", {"meeting_on": "2026-03-27", "text": "canary decision"}),
+    ("2026-03-30", "barrier:noted", {"barrier": "canary-barrier", "text": "canary words on a barrier"}),
+    ("2026-03-30", "barrier:resolved", {"barrier": "canary-barrier", "text": "canary words on its end"}),
+    ("2026-03-30", "case:joined", {"case": "CANARY-2", "reason": "canary reason of a merger"}),
+    ("2026-03-30", "case:merged", {"into": "CANARY-2", "reason": "canary reason of a second record"}),
+    ("2026-03-30", "event:corrected", {"event": "e17", "reason": "canary reason of one record"}),
     ("2026-03-30", "warning:explained", {"warning": "line-before-team-review", "reason": "canary explanation"}),
     ("2026-03-30", "case:handed_over", {"navigator": "ben@example.org", "reason": "canary reason of a hand-over"}),
     ("2026-03-30", "event:corrected", {"event": "e12", "reason": "canary reason of a correction"}),
@@ -93,7 +99,7 @@ NOT_TEXT = {
     *((f"activity:{done}", "activity") for done in ("done", "waived", "rescheduled", "booked", "snoozed")),
 }
 """An object, values of their own forms that are looked for below, and names of the pathway."""
-DATES = {"to", "for", "until", "planned_on", "review_on"}
+DATES = {"to", "for", "until", "planned_on", "review_on", "meeting_on"}
 """Dates become due dates, and those a digest tells."""
 CLINICAL = (
     "lanreotide",
