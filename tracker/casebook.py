@@ -48,10 +48,11 @@ class CaseSummary:
 def case_list(session: Session, *, on: date | None = None, scope: Scope = ANY) -> list[CaseSummary]:
     """Every case by reference, as it stands, or as was true on a date."""
     rows: Iterable[Row[Any]] = session.execute(case_rows(scope).order_by(Case.ref))
-    return list(_summaries_on(session, rows, on)) if on else [_summary(row) for row in rows]
+    return list(_summaries_on(session, rows, on)) if on else [summary(row) for row in rows]
 
 
-def _summary(row: Row[Any]) -> CaseSummary:
+def summary(row: Row[Any]) -> CaseSummary:
+    """A row of :func:`tracker.places.case_rows` as a line of a list."""
     c: Case = row.Case
     return CaseSummary(place_of(row), c.phase, c.since, c.lines_open, c.warnings_unexplained, c.needs_plan)
 
@@ -106,7 +107,7 @@ def cases_page(
         found = found.where(NEEDS[needs])
     if after is not None:
         found = found.where(col(Case.ref) > after)
-    items = [_summary(row) for row in session.execute(found)]
+    items = [summary(row) for row in session.execute(found)]
     return CasePage(items[:size], items[size - 1].place.ref if len(items) > size else None)
 
 
@@ -118,13 +119,21 @@ class ScopeChoices:
     navigators: dict[int, str]
 
 
-def scope_choices(session: Session) -> ScopeChoices:
-    """Every clinic, and every person responsible for a case."""
+def scope_choices(session: Session, scope: Scope = ANY) -> ScopeChoices:
+    """Every clinic of a scope, and every person responsible for a case there."""
     responsible = select(col(Case.navigator_id)).where(col(Case.navigator_id).is_not(None))
+    named = select(col(Clinic.name)).order_by(col(Clinic.name))
+    if scope.clinics is not None:
+        responsible = responsible.where(col(Case.clinic_id).in_(sorted(scope.clinics)))
+        named = named.where(col(Clinic.id).in_(sorted(scope.clinics)))
     people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
     navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
-    clinics = list(session.scalars(select(col(Clinic.name)).order_by(col(Clinic.name))))
-    return ScopeChoices(clinics, navigators)
+    return ScopeChoices(list(session.scalars(named)), navigators)
+
+
+def is_within(session: Session, scope: Scope) -> bool:
+    """Whether there is a case in a scope."""
+    return session.execute(case_rows(scope).limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +207,6 @@ def reminders_of(session: Session, case_id: int | None) -> list[ToldReminder]:
         .order_by(col(Reminder.remind_on).desc(), col(Reminder.id).desc())
     )
     return [ToldReminder(*tuple(row)) for row in session.execute(found)]
-
-
-def reference_of(session: Session, case_id: int) -> str:
-    """The reference behind a row's number, which is what a mail carries; raises :class:`UnknownThing`."""
-    row = session.get(Case, case_id)
-    if row is None:
-        raise UnknownThing(f"there is no case of number {case_id}")
-    return row.ref
 
 
 def timezone_of(session: Session, ref: str) -> str:

@@ -28,12 +28,17 @@ class CasePlace:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for."""
+    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for.
+
+    ``clinics``, by the numbers of their rows: those in which somebody may see cases. None is for the command line and
+    the machinery; a page always says which.
+    """
 
     clinic: str | None = None
     navigator: str | None = None
     case: str | None = None
     unassigned: bool = False
+    clinics: frozenset[int] | None = None
 
 
 ANY = Scope()
@@ -53,7 +58,7 @@ def case_rows(scope: Scope) -> Any:
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(Case.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(Case.navigator_id))
-    return within(found, scope)
+    return within(found, scope, col(Case.clinic_id))
 
 
 def open_items(scope: Scope) -> Any:
@@ -63,11 +68,16 @@ def open_items(scope: Scope) -> Any:
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
-    return within(found.where(col(FollowUpRow.status) == "open"), scope)
+    return within(found.where(col(FollowUpRow.status) == "open"), scope, col(FollowUpRow.clinic_id))
 
 
-def within(found: Any, scope: Scope) -> Any:
-    """The SELECT, limited to a scope; it must have joined clinic and person."""
+def within(found: Any, scope: Scope, clinic_id: Any) -> Any:
+    """The SELECT, limited to a scope; it must have joined clinic and person. ``clinic_id`` is its own column of these.
+
+    This is the one place in which queries are limited to the clinics that somebody may see.
+    """
+    if scope.clinics is not None:
+        found = found.where(clinic_id.in_(sorted(scope.clinics)))
     if scope.clinic is not None:
         found = found.where(col(Clinic.name) == scope.clinic)
     if scope.navigator is not None:

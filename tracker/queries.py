@@ -81,7 +81,7 @@ def due(session: Session, *, now: datetime, on: date | None = None, scope: Scope
     if on is not None and any(on < day for day in today.values()):
         found = _due_in_the_past(session, on, scope)
     else:
-        found = [_due_item(row, on or today[row.Clinic.name]) for row in session.execute(open_items(scope))]
+        found = [due_item(row, on or today[row.Clinic.name]) for row in session.execute(open_items(scope))]
     return sorted(found, key=_urgency)
 
 
@@ -112,7 +112,9 @@ def require_known(session: Session, scope: Scope) -> None:
         raise UnknownThing(f"there is no clinic {scope.clinic!r}")
 
 
-def _due_item(row: Row[Any], day: date) -> DueItem:
+def due_item(row: Row[Any], day: date) -> DueItem:
+    """A row of :func:`tracker.places.open_items`, judged on a local date."""
+    """A row of :func:`tracker.places.open_items` as it stands on its clinic's local date."""
     item: FollowUpRow = row.FollowUpRow
     status, late_by = status_on(item.opens_on, item.late_on, day)
     return DueItem(
@@ -180,7 +182,7 @@ def overdue_page(
         later = and_(col(FollowUpRow.late_on) == late_on, col(FollowUpRow.id) > row_id)
         found = found.where(or_(col(FollowUpRow.late_on) > late_on, later))
     found = found.order_by(col(FollowUpRow.late_on), col(FollowUpRow.id)).limit(size + 1)
-    items = [_due_item(row, today[row.Clinic.name]) for row in session.execute(found)]
+    items = [due_item(row, today[row.Clinic.name]) for row in session.execute(found)]
     last = items[size - 1] if len(items) > size else None
     return Page(items[:size], (last.late_on, last.id) if last and last.id else None)
 
@@ -204,7 +206,7 @@ class OverdueCount:
     oldest_late_on: date
 
 
-def overdue_counts(session: Session, *, now: datetime) -> list[OverdueCount]:
+def overdue_counts(session: Session, *, now: datetime, scope: Scope = ANY) -> list[OverdueCount]:
     """Overdue follow-ups by clinic and navigator, most first."""
     today = local_dates(session, now)
     number = func.count().label("number")
@@ -217,7 +219,7 @@ def overdue_counts(session: Session, *, now: datetime) -> list[OverdueCount]:
         .group_by(Clinic.name, Person.email)
         .order_by(number.desc(), Clinic.name)
     )
-    return [OverdueCount(*row) for row in session.execute(found)]
+    return [OverdueCount(*row) for row in session.execute(within(found, scope, col(FollowUpRow.clinic_id)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,5 +250,6 @@ def totals(session: Session, scope: Scope = ANY) -> Totals:
         .outerjoin(Person, col(Person.id) == col(Case.navigator_id))
         .where(col(Case.phase) != "closed"),
         scope,
+        col(Case.clinic_id),
     )
     return Totals(*(int(number) for number in session.execute(found).one()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from flask import Blueprint, abort, redirect, render_template, url_for
@@ -9,9 +10,10 @@ from sqlmodel import Session
 from werkzeug.wrappers import Response
 
 from tracker import casebook, pathways
+from tracker.access import May
 from tracker.casebook import CaseFile, ToldReminder
-from tracker.errors import UnknownThing
 from web import arguments, case_view, presenters, timeline
+from web.access import case_for, needs, scope
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
 from workflows.errors import Refused
@@ -24,6 +26,7 @@ FOLD = 25
 
 
 @pages.get("")
+@needs(May.READ)
 def index() -> str | Response:
     """Cases by reference; ``case`` goes straight to one, ``needs`` keeps those in want of something."""
     wanted = arguments.text("case")
@@ -31,7 +34,7 @@ def index() -> str | Response:
         found = _named(session, wanted) if wanted else None
         if found:
             return redirect(url_for("cases.show", ref=found))
-        choices = casebook.scope_choices(session)
+        choices = casebook.scope_choices(session, scope())
         chosen = choose(choices)
         needs = arguments.one_of("needs", list(casebook.NEEDS))
         closed = needs is None and arguments.text("closed") == "1"
@@ -54,22 +57,17 @@ def index() -> str | Response:
 
 def _named(session: Session, wanted: str) -> str | None:
     """The reference of the case that somebody asks for, who may have typed it in small letters."""
-    for ref in (wanted, wanted.upper()):
-        try:
-            casebook.timezone_of(session, ref)
-        except UnknownThing:
-            continue
-        return ref
-    return None
+    refs = (wanted, wanted.upper())
+    return next((ref for ref in refs if casebook.is_within(session, replace(scope(), case=ref))), None)
 
 
 @pages.get("/<ref>")
+@needs(May.READ)
 def show(ref: str) -> str:
     """One case; ``on`` shows what was true on a date, ``known`` what was known at a time."""
-    if "\0" in ref:
-        abort(404)
     now = desk().now()
     with desk().database.reading() as session:
+        case_for(session, ref, May.READ)
         zone = casebook.timezone_of(session, ref)
         on, known = arguments.day("on"), arguments.moment("known", zone)
         try:

@@ -6,7 +6,9 @@ from flask import Blueprint, request, url_for
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from tracker.access import May
 from web import recording
+from web.access import needs
 
 pages = Blueprint("changes", __name__, url_prefix="/cases/<ref>")
 
@@ -14,6 +16,7 @@ _UNDONE = "Undone. The entry stays in the record, struck out."
 
 
 @pages.post("/undo")
+@needs(May.WRITE)
 def undo(ref: str) -> Response:
     """Take back an entry, with a reason."""
     reason = request.form.get("reason", "").strip() or "undone"

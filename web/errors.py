@@ -22,6 +22,10 @@ _log = structlog.get_logger()
 
 _WORDS = {
     400: ("This request was not understood", "Part of the address is not in the expected form."),
+    403: (
+        "This is not yours to do",
+        "Your account may not do this. Whoever looks after the accounts can give you another role.",
+    ),
     404: (
         "There is nothing here",
         "No page or case has this address, or the case was not open, or not yet known, at the time asked for.",

@@ -11,12 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from sqlmodel import Session
 
 from tracker import alarms, heartbeats, messages, outbox, untold
+from web.access import public
 from web.desk import desk
 
 pages = Blueprint("metrics", __name__)
 
 
 @pages.get("/metrics")
+@public
 def metrics() -> Response:
     """A page of gauges, looked up anew each time: any process may answer, and none has to remember anything."""
     place = desk()

@@ -12,8 +12,10 @@ from urllib.parse import urlsplit
 from flask import flash
 
 from tracker import casebook
+from tracker.access import May
 from tracker.clock import local_date
 from tracker.once import Done, Outcome, Refused, Repeated, Stale, new_token, record_once
+from web.access import case_for
 from web.desk import desk
 from web.presenters import sentence
 
@@ -26,6 +28,7 @@ def record(ref: str, kind: str, on: date, data: dict[str, Any], *, version: int 
     ``version``: the case as the form showed it; None for what holds whatever else happened, such as a note.
     """
     with desk().writing() as writing:
+        case_for(writing.session, ref, May.WRITE)
         return record_once(writing, ref=ref, kind=kind, on=on, data=data, version=version, token=token)
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, request
 from flask_wtf import CSRFProtect
 
+from web import access
 from web.desk import desk
 
 _OWN_HOSTS = {"127.0.0.1", "localhost", "::1"}
@@ -41,11 +42,12 @@ def install(app: Flask) -> None:
     app.config.update(
         SESSION_COOKIE_NAME="tracker",
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_SAMESITE="Lax",  # a link in a mail must find whoever is signed in
         WTF_CSRF_TIME_LIMIT=None,  # a page may lie open for a day; its token ends with the session
         WTF_CSRF_SSL_STRICT=False,  # it asks for the referrer, which our pages never send
     )
     app.before_request(refuse_foreign_hosts)
+    app.before_request(access.check)
     app.after_request(protect)
     CSRFProtect(app)
 

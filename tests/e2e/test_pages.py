@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-from werkzeug.serving import make_server
 
 from tests.browser import PageWatch, watched_context
-from tests.web.register import NOW, Register, empty_register, register_with_mail
-from web import create_app
-from web.desk import desk
+from tests.e2e.conftest import serving, signed_in
+from tests.web.register import empty_register, register_with_mail
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,20 +37,6 @@ PAGES = {
 ERRORS = {"missing": "/cases/none", "misunderstood": "/cases/N-001?on=soon"}
 
 
-def serving(register: Register) -> Iterator[str]:
-    """The address of the pages of a register, while the block lasts."""
-    app = create_app(register.settings, lambda: NOW)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    desk(app).database.close()
-    register.database.close()
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """With mail in each state, so that the pages have alarms too."""
@@ -71,6 +54,8 @@ def sized_page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Pag
     watch = PageWatch()
     watch.allow("status of 40[04]")
     with watched_context(browser, watch, viewport={"width": request.param, "height": 844}) as context:
+        for name in {"site", "empty_site"} & set(request.fixturenames):
+            signed_in(context, request.getfixturevalue(name))
         yield context.new_page()
     assert not watch.problems
 
@@ -111,7 +96,7 @@ def test_an_empty_register_and_its_banner_are_accessible(sized_page: Page, empty
 def test_a_window_of_320_px_or_400_percent_needs_no_sideways_scrolling(browser: Browser, site: str) -> None:
     watch = PageWatch()
     with watched_context(browser, watch, viewport={"width": 320, "height": 640}) as context:
-        page = context.new_page()
+        page = signed_in(context, site).new_page()
         for address in PAGES.values():
             page.goto(site + address)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, address

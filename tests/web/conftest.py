@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.web.people import SignedInClient
 from tests.web.register import NOW, Register, empty_register, opened, register_with_mail, seeded_register
 from web import create_app
 from web.desk import desk
@@ -32,11 +33,12 @@ def fresh_register(tmp_path: Path) -> Iterator[Register]:
 
 @pytest.fixture
 def make_app() -> Iterator[Callable[..., Flask]]:
-    """Makes apps at a fixed time and closes their databases."""
+    """Makes apps at a fixed time and closes their databases. Their browsers are signed in; see people.py."""
     made: list[Flask] = []
 
     def make(register: Register, now: datetime = NOW) -> Flask:
         made.append(create_app(register.settings, lambda: now))
+        made[-1].test_client_class = SignedInClient
         return made[-1]
 
     yield make

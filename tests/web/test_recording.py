@@ -11,7 +11,9 @@ from flask_wtf.csrf import generate_csrf
 
 from tests.web.register import Register
 from tracker import cases
+from tracker.access import May
 from web import recording
+from web.access import needs
 
 
 @pytest.fixture
@@ -29,6 +31,7 @@ def test_a_change_is_told_once_and_can_be_undone_from_there(app: Flask, fresh_re
     client = app.test_client()
 
     @app.post("/test-note")
+    @needs(May.WRITE)
     def note() -> str:
         done = recording.record(
             "N-001", "note:added", date(2027, 3, 1), {"text": "hello"}, version=None, token="0123456789abcdef"
