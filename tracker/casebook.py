@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, case, select
 from sqlmodel import Session, col
 
-from tracker import cases, pathways
+from tracker import cases, pathways, tallies
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
 from tracker.models import Case, Clinic, Digest, Patient, Person, Reminder
@@ -120,15 +120,15 @@ class ScopeChoices:
 
 
 def scope_choices(session: Session, scope: Scope = ANY) -> ScopeChoices:
-    """Every clinic of a scope, and every person responsible for a case there."""
-    responsible = select(col(Case.navigator_id)).where(col(Case.navigator_id).is_not(None))
-    named = select(col(Clinic.name)).order_by(col(Clinic.name))
+    """Every clinic of a scope, and every person responsible for an open case there."""
+    named = select(col(Clinic.id), col(Clinic.name)).order_by(col(Clinic.name))
     if scope.clinics is not None:
-        responsible = responsible.where(col(Case.clinic_id).in_(sorted(scope.clinics)))
         named = named.where(col(Clinic.id).in_(sorted(scope.clinics)))
+    clinics = {row.id: row.name for row in session.execute(named)}
+    responsible = {person for _, person in tallies.caseload(session, clinics)}
     people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
     navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
-    return ScopeChoices(list(session.scalars(named)), navigators)
+    return ScopeChoices(list(clinics.values()), navigators)
 
 
 def is_within(session: Session, scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
-from tracker import chain, follow_ups, pathways
+from tracker import chain, follow_ups, pathways, tallies, terms
 from tracker.clock import local_date
 from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
 from tracker.models import Case, CaseEvent, Clinic, Patient, Person
@@ -96,19 +96,43 @@ def record(
     case = locked(writing.session, ref)
     if version is not None and version != case.version:
         raise StaleVersion(f"the case is at version {case.version}, not {version}: somebody else changed it")
-    pathway = pathways.pinned(writing.session, case.pathway_digest)
     before = events_of(writing.session, case)
     try:
-        seq = case.version + 1
-        name = event_id or free_id(seq, {e.id for e in before})
-        event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
-        _check_event(writing, case, before, event)
-        planned = plan_after(pathway, before, event)
-        _require_reasons(planned, event)
+        change = propose(writing, case, before, kind, on, data, event_id)
+        _require_reasons(change.plan, change.event)
     except Refused as refusal:
         raise ChangeRefused(*refusal.reasons) from refusal
-    write_change(writing, case, pathway, [event], planned)
-    return Recorded(case, event, planned)
+    write_change(writing, case, change.plan.history.pathway, [change.event], change.plan)
+    return Recorded(case, change.event, change.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A change that is possible: the event, and the plan that follows from it."""
+
+    event: Event
+    plan: Plan
+
+
+def propose(
+    writing: Writing,
+    case: Case,
+    before: Sequence[Event],
+    kind: str,
+    on: date,
+    data: dict[str, Any],
+    event_id: str | None = None,
+) -> Proposed:
+    """What one more event would make of a case, of which ``before`` are the events. Nothing is written.
+
+    A warning that it meets refuses nothing here. Raises :class:`workflows.errors.Refused` with every reason.
+    """
+    pathway = pathways.pinned(writing.session, case.pathway_digest)
+    seq = case.version + 1
+    name = event_id or free_id(seq, {e.id for e in before})
+    event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
+    _check_event(writing, case, before, event)
+    return Proposed(event, plan_after(pathway, before, event))
 
 
 def locked(session: Session, ref: str) -> Case:
@@ -209,17 +233,21 @@ def write_new(
     if not _added(writing.session, case):
         raise ChangeRefused(f"there already is a case {ref!r}")
     _append(writing, case, events)
+    tallies.note_case(writing.session, None, tallies.standing(case))
+    terms.index(writing.session, case, writing.session.get_one(Patient, case.patient_id))
     follow_ups.write_all(writing, case, planned)
     return case
 
 
 def write_change(writing: Writing, case: Case, pathway: Pathway, events: list[Event], planned: Plan) -> None:
     """Store further events of a case and make its rows equal to the plan."""
+    before = tallies.standing(case)
     _append(writing, case, events)
     for name, value in case_values(planned).items():
         setattr(case, name, value)
     case.navigator_id = person_id(writing.session, planned.history.navigator)
     writing.session.flush()
+    tallies.note_case(writing.session, before, tallies.standing(case))
     follow_ups.reconcile(writing, case, planned)
 
 

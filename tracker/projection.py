@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
+from itertools import combinations
 from typing import Any, NamedTuple
 
+from workflows.history import CaseHistory
 from workflows.parts import Step
 from workflows.pathway import Pathway
 from workflows.planning import Plan
@@ -28,7 +31,42 @@ def case_values(plan: Plan) -> dict[str, Any]:
         "lines_open": len(history.open_lines),
         "needs_plan": any(item.rule == "no-next-step" for item in plan.open_items),
         "warnings_unexplained": len(history.unexplained()),
+        **list_values(history),
     }
+
+
+def list_values(history: CaseHistory) -> dict[str, Any]:
+    """The columns by which lists of cases are limited and ordered."""
+    return {
+        "treatments": treatments_value(line.treatment for line in history.open_lines),
+        "grade": history.fact("grade"),
+        "functional": history.fact("functional"),
+        "sort_name": sort_name(history.opened["patient"]),
+    }
+
+
+MANY = "many"
+"""Stands for more lines at once than are told apart; whoever looks for any treatment finds these cases too."""
+_TOLD_APART = 3
+
+
+def treatments_value(codes: Iterable[str]) -> str | None:
+    """The treatments under way as one word (``lanreotide+prrt``), so that an index can hold it; None for none."""
+    found = sorted(set(codes))
+    return "+".join(found) if 0 < len(found) <= _TOLD_APART else MANY if found else None
+
+
+def with_treatment(code: str, all_codes: Iterable[str]) -> list[str]:
+    """Every value of the column in which a treatment is, alone or beside others."""
+    others = sorted(set(all_codes) - {code})
+    beside = [chosen for number in range(_TOLD_APART) for chosen in combinations(others, number)]
+    return ["+".join(sorted((code, *chosen))) for chosen in beside] + [MANY]
+
+
+def sort_name(patient: dict[str, Any]) -> str:
+    """Where a patient stands in a list: by name without accents, or by reference where no name is known."""
+    text = unicodedata.normalize("NFKD", (patient.get("name") or patient["ref"]).casefold())
+    return " ".join("".join(c for c in text if not unicodedata.combining(c)).split())[:80]
 
 
 def patient_values(opened: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tracker import leases, outbox
+from tracker import leases, outbox, tallies
 from tracker.balance import check_nightly
 from tracker.db import Database
 from tracker.digests import Sender, compose_digests
@@ -21,6 +22,7 @@ from tracker.reminders import sweep
 from tracker.secret import Secret
 from tracker.settings import Settings
 
+_log = structlog.get_logger()
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -67,6 +69,7 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
                 raised = sweep(session, now)
             if not settings.mail_off:
                 made = compose_digests(database, sender, now)
+            tallies.add_up(database)
             _beat(database, "tick", now)
     delivered = _deliver(database, settings, sender, now)
     standing = outbox.standing(database)
@@ -81,7 +84,20 @@ def nightly(database: Database, now: datetime) -> bool:
         if not mine:
             return False
         with database.writing() as session:
-            return check_nightly(session, now)
+            if not check_nightly(session, now):
+                return False
+        _check_tallies(database)
+        return True
+
+
+def _check_tallies(database: Database) -> None:
+    """The numbers of the pages are counted anew where they are not what the rows say; the log says so."""
+    with database.reading() as session:
+        wrong = tallies.wrong(session)
+    if wrong:
+        _log.error("tallies.wrong", cubes=len(wrong))
+        with database.writing() as session:
+            tallies.recount(session)
 
 
 def wakes(

@@ -2,10 +2,14 @@
 
 from datetime import date, datetime, time
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from tracker.models.base import Table
+
+_OPEN = text("phase <> 'closed'")
+_TREATED = text("treatments IS NOT NULL")
+_WARNED = text("warnings_unexplained > 0")
 
 
 class Clinic(Table, table=True):
@@ -73,12 +77,25 @@ class Patient(Table, table=True):
 
 
 class Case(Table, table=True):
-    """A projection of a case's events: where it stands. ``version`` is the number of events."""
+    """A projection of a case's events: where it stands. ``version`` is the number of events.
+
+    ``treatments``: the codes of the lines that are open, see :func:`tracker.projection.treatments_value`; ``grade`` and
+    ``functional`` are the facts of these names, None while unknown. ``sort_name`` puts lists in the order of names.
+    """
 
     __tablename__ = "patient_case"
     __table_args__ = (
-        Index("ix_patient_case_clinic_state", "clinic_id", "state"),
+        Index("ix_patient_case_clinic_state", "clinic_id", "state", "id"),
         Index("ix_patient_case_navigator_state", "navigator_id", "state"),
+        Index("ix_patient_case_clinic_name", "clinic_id", "sort_name", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_patient_case_clinic_treatments",
+            "clinic_id",
+            "treatments",
+            sqlite_where=_TREATED,
+            postgresql_where=_TREATED,
+        ),
+        Index("ix_patient_case_clinic_warned", "clinic_id", sqlite_where=_WARNED, postgresql_where=_WARNED),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -94,6 +111,10 @@ class Case(Table, table=True):
     closed_on: date | None = None
     died_on: date | None = None
     lines_open: int = 0
+    treatments: str | None = Field(default=None, max_length=120)
+    grade: str | None = Field(default=None, max_length=8)
+    functional: bool | None = None
+    sort_name: str = Field(default="", max_length=80)
     needs_plan: bool = False
     warnings_unexplained: int = 0
     version: int

@@ -1,0 +1,56 @@
+"""Find a case by part of a name, a patient's number or a reference. Accents and capitals do not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from tracker.casebook import CaseSummary, summary
+from tracker.models import Case, CaseTerm
+from tracker.places import Scope, case_rows
+from tracker.terms import plain
+
+MOST = 50
+"""Cases that a search shows; who finds more has typed too little."""
+_PARTS = 6
+"""Words of a search that are looked up; a name has no more."""
+
+
+def find(session: Session, text: str, scope: Scope) -> list[CaseSummary]:
+    """Cases in which every word of the text begins a part of the name or is the beginning of a number.
+
+    At most :data:`MOST`, by reference; none for a text without a letter or digit.
+    """
+    words = sorted({plain(word) for word in text.split()} - {""}, key=len, reverse=True)[:_PARTS]
+    if not words:
+        return []
+    found = case_rows(scope).where(col(Case.id).in_(_with_all(words, scope))).order_by(col(Case.ref)).limit(MOST)
+    return [summary(row) for row in session.execute(found)]
+
+
+def exact(found: Iterable[CaseSummary], text: str) -> str | None:
+    """The reference of the one case whose own reference or patient's number was typed, if it was."""
+    wanted = plain(text)
+    named = [s.place.ref for s in found if wanted in (plain(s.place.ref), plain(s.place.patient_ref))]
+    return named[0] if len(named) == 1 else None
+
+
+def _with_all(words: list[str], scope: Scope) -> Any:
+    """The cases that have a term for each word, the longest and so the rarest one first."""
+    first: Any = aliased(CaseTerm)
+    found = select(first.case_id).where(*_begins(first, words[0])).distinct()
+    if scope.clinics is not None:
+        found = found.where(first.clinic_id.in_(sorted(scope.clinics)))
+    for word in words[1:]:
+        other: Any = aliased(CaseTerm)
+        same_case = select(other.case_id).where(other.case_id == first.case_id, *_begins(other, word))
+        found = found.where(same_case.exists())
+    return found
+
+
+def _begins(table: Any, word: str) -> tuple[Any, Any]:
+    return table.term >= word, table.term < word + "\U0010ffff"
