@@ -50,7 +50,9 @@ def reconcile(writing: Writing, case: Case, planned: Plan) -> None:
 def _open_items(case: Case, planned: Plan) -> Iterator[tallies.Open]:
     """The open follow-ups of a plan, as they are counted."""
     for item in planned.open_items:
-        yield tallies.Open(case.clinic_id, case.navigator_id or 0, item.activity, item.window.late_on, item.window.due_on)
+        yield tallies.Open(
+            case.clinic_id, case.navigator_id or 0, item.activity, item.window.late_on, item.window.due_on
+        )
 
 
 def _counted(row: FollowUpRow) -> tallies.Open:
