@@ -27,6 +27,11 @@ def _text(length: int) -> sa.String:
     return sqlmodel.sql.sqltypes.AutoString(length=length)
 
 
+def _exact(length: int) -> sa.String:
+    """Compared letter by letter, whatever the language of the database."""
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     _accounts()
     _worklist()
@@ -202,7 +207,7 @@ def _columns_of_cases() -> None:
         table.add_column(sa.Column("treatments", _text(120), nullable=True))
         table.add_column(sa.Column("grade", _text(8), nullable=True))
         table.add_column(sa.Column("functional", sa.Boolean(), nullable=True))
-        table.add_column(sa.Column("sort_name", _text(80), nullable=False, server_default=""))
+        table.add_column(sa.Column("sort_name", _exact(80), nullable=False, server_default=""))
     _fill_columns_of_cases()
     op.drop_index("ix_patient_case_clinic_state", table_name="patient_case")
     with op.batch_alter_table("patient_case") as table:
@@ -291,7 +296,7 @@ def _rooms() -> None:
     op.create_table(
         "case_term",
         sa.Column("case_id", sa.Integer(), nullable=False),
-        sa.Column("term", sa.String(80).with_variant(sa.String(80, collation="C"), "postgresql"), nullable=False),
+        sa.Column("term", _exact(80), nullable=False),
         sa.Column("clinic_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["patient_case.id"], name=op.f("fk_case_term_case_id_patient_case")),
         sa.ForeignKeyConstraint(["clinic_id"], ["clinic.id"], name=op.f("fk_case_term_clinic_id_clinic")),
@@ -314,6 +319,8 @@ def _rooms() -> None:
         sa.UniqueConstraint("case_id", "meets_on", name=op.f("uq_meeting_item_case_id_meets_on")),
     )
     op.create_index("ix_meeting_item_clinic_day", "meeting_item", ["clinic_id", "meets_on"])
+    booked = _where("status = 'open' AND booked_for IS NOT NULL")
+    op.create_index("ix_follow_up_booked", "follow_up", ["clinic_id", "booked_for", "id"], **booked)
     _count_what_is_there()
     _index_what_is_there()
 
@@ -391,5 +398,6 @@ def _index_what_is_there() -> None:
 
 
 def _without_rooms() -> None:
+    op.drop_index("ix_follow_up_booked", table_name="follow_up")
     for table in ("meeting_item", "case_term", "case_change", "follow_up_change", "tally"):
         op.drop_table(table)

@@ -5,7 +5,7 @@ from datetime import date, datetime, time
 from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from tracker.models.base import Table
+from tracker.models.base import EXACT, Table
 
 _OPEN = text("phase <> 'closed'")
 _TREATED = text("treatments IS NOT NULL")
@@ -87,7 +87,9 @@ class Case(Table, table=True):
     __table_args__ = (
         Index("ix_patient_case_clinic_state", "clinic_id", "state", "id"),
         Index("ix_patient_case_navigator_state", "navigator_id", "state"),
-        Index("ix_patient_case_clinic_name", "clinic_id", "sort_name", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_patient_case_clinic_name", "clinic_id", "sort_name", "id", sqlite_where=_OPEN, postgresql_where=_OPEN
+        ),
         Index(
             "ix_patient_case_clinic_treatments",
             "clinic_id",
@@ -114,7 +116,7 @@ class Case(Table, table=True):
     treatments: str | None = Field(default=None, max_length=120)
     grade: str | None = Field(default=None, max_length=8)
     functional: bool | None = None
-    sort_name: str = Field(default="", max_length=80)
+    sort_name: str = Field(default="", sa_column=Column(EXACT, nullable=False, server_default=""))
     needs_plan: bool = False
     warnings_unexplained: int = 0
     version: int

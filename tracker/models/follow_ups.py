@@ -8,6 +8,7 @@ from sqlmodel import Field, col
 from tracker.models.base import Table
 
 _OPEN = text("status = 'open'")
+_BOOKED = text("status = 'open' AND booked_for IS NOT NULL")
 
 
 class FollowUpRow(Table, table=True):
@@ -45,6 +46,14 @@ class FollowUpRow(Table, table=True):
             "id",
             sqlite_where=_OPEN,
             postgresql_where=_OPEN,
+        ),
+        Index(
+            "ix_follow_up_booked",
+            "clinic_id",
+            "booked_for",
+            "id",
+            sqlite_where=_BOOKED,
+            postgresql_where=_BOOKED,
         ),
         Index(
             "ix_follow_up_open_navigator",

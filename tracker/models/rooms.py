@@ -2,13 +2,10 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Column, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field
 
-from tracker.models.base import Table
-
-EXACT = String(80).with_variant(String(80, collation="C"), "postgresql")
-"""Text that is compared letter by letter, so that an index finds what begins with some of them on PostgreSQL too."""
+from tracker.models.base import EXACT, Table
 
 
 class Tally(Table, table=True):

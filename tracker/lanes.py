@@ -1,0 +1,230 @@
+"""How the worklist is read: along an index in the order of the list, clinic by clinic or for one person.
+
+A page is never sorted out of everything: each lane is an equality on the first columns of an index whose next
+columns are the order. Where a filter lets only a few cases through, walking would pass over nearly everything, so
+these cases are looked up first and their follow-ups sorted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, text, tuple_
+from sqlmodel import Session, col
+
+from tracker import pathways
+from tracker.models import IS_OPEN, Case, FollowUpRow
+from tracker.projection import with_treatment
+
+FEW = 2000
+"""So many cases are looked up and sorted at once; of more than that a page is filled soon by walking in order."""
+
+NOBODY = 0
+"""Stands for nobody responsible, where other numbers are people."""
+NONE = "none"
+UNKNOWN = "unknown"
+
+
+class Order(StrEnum):
+    """In which order the list is read."""
+
+    URGENCY = "urgency"
+    DUE = "due"
+    PATIENT = "patient"
+    STATE = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list is limited to; blank means any.
+
+    ``who`` is the number of a navigator, or :data:`NOBODY`. ``status``: ``overdue``, ``due``, ``upcoming``, or ``now``
+    for what is due or overdue. ``late_by``: at least so many days overdue. ``treatment`` and ``grade`` may be ``none``
+    and ``unknown``; ``functional`` is ``yes``, ``no`` or ``unknown``. ``to_do`` leaves out what is booked for today or
+    later, or put off. ``cases`` are references, such as a search has found.
+    """
+
+    who: int | None = None
+    clinic: int | None = None
+    phase: str = ""
+    state: str = ""
+    activity: str = ""
+    rule: str = ""
+    status: str = ""
+    late_by: int = 0
+    treatment: str = ""
+    grade: str = ""
+    functional: str = ""
+    next_step: bool = False
+    warned: bool = False
+    to_do: bool = False
+    cases: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything that decides which lines are read: ``days`` are the clinics with their local dates.
+
+    ``of_case`` are conditions on the case, ``few`` the cases that meet them where these are few.
+    """
+
+    filters: Filters
+    days: Mapping[int, date]
+    of_case: tuple[ColumnElement[bool], ...] = ()
+    few: tuple[int, ...] | None = None
+    order: Order = Order.URGENCY
+    beyond: tuple[Any, ...] | None = None
+    backwards: bool = False
+    keys: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", _KEYS[self.order])
+
+    @property
+    def looks_at_case(self) -> bool:
+        return bool(self.of_case) or self.order in (Order.PATIENT, Order.STATE)
+
+
+_KEYS: dict[Order, tuple[Any, ...]] = {
+    Order.URGENCY: (col(FollowUpRow.late_on), col(FollowUpRow.id)),
+    Order.DUE: (col(FollowUpRow.due_on), col(FollowUpRow.id)),
+    Order.PATIENT: (col(Case.sort_name), col(Case.id), col(FollowUpRow.id)),
+    Order.STATE: (col(Case.state), col(Case.id), col(FollowUpRow.id)),
+}
+_CASE_OPEN = text("patient_case.phase <> 'closed'")
+"""Word for word as the index has it."""
+_NO_NEXT_STEP = ("plan-needed", "no-next-step")
+
+
+# What is asked -----------------------------------------------------------------------------------------------
+
+
+def asked(session: Session, filters: Filters, days: Mapping[int, date]) -> Asked:
+    """The filters with what has to be looked up for them."""
+    of_case = tuple(_of_case(session, filters))
+    return Asked(filters, days, of_case, _few(session, filters, days, of_case))
+
+
+def _of_case(session: Session, filters: Filters) -> Iterator[ColumnElement[bool]]:
+    if filters.cases is not None:
+        yield col(Case.ref).in_(filters.cases)
+    if filters.phase:
+        yield col(Case.phase) == filters.phase
+    if filters.state:
+        yield col(Case.state) == filters.state
+    if filters.treatment == NONE:
+        yield col(Case.treatments).is_(None)
+    elif filters.treatment:
+        yield col(Case.treatments).in_(with_treatment(filters.treatment, _codes(session)))
+    if filters.grade:
+        yield col(Case.grade).is_(None) if filters.grade == UNKNOWN else col(Case.grade) == filters.grade
+    if filters.functional:
+        yield col(Case.functional).is_({"yes": True, "no": False}.get(filters.functional))
+    if filters.warned:
+        yield col(Case.warnings_unexplained) > 0
+
+
+def _codes(session: Session) -> set[str]:
+    """Every treatment of every pathway that was ever published."""
+    return {code for row in pathways.published(session) for code in _treatments(session, row["digest"])}
+
+
+def _treatments(session: Session, digest: str) -> list[str]:
+    return list(pathways.pinned(session, digest).treatment_named)
+
+
+def _few(
+    session: Session, filters: Filters, days: Mapping[int, date], of_case: tuple[ColumnElement[bool], ...]
+) -> tuple[int, ...] | None:
+    """The cases that a filter lets through, where these are few; None where they are many, or nobody can tell soon."""
+    rare = filters.cases is not None or filters.state or filters.warned or filters.treatment not in ("", NONE)
+    if not rare or (filters.who is not None and filters.cases is None):
+        return None
+    found = select(col(Case.id)).where(col(Case.clinic_id).in_(sorted(days)), _CASE_OPEN, *of_case).limit(FEW + 1)
+    ids = tuple(session.execute(found).scalars())
+    return ids if len(ids) <= FEW else None
+
+
+# Lanes -------------------------------------------------------------------------------------------------------
+
+
+def walks(asked: Asked) -> Iterator[Select[Any]]:
+    """The keys of what is asked, in order: one SELECT for a few cases or for a person, else one for each clinic."""
+    if not asked.days:
+        return
+    clinic = col(FollowUpRow.clinic_id)
+    if asked.few is not None:
+        yield _walk(asked, col(FollowUpRow.case_id).in_(asked.few), *_of_person(asked), _on_their_days(asked))
+    elif asked.filters.who is not None:
+        yield _walk(asked, *_of_person(asked), clinic.in_(sorted(asked.days)), _on_their_days(asked))
+    elif asked.order in (Order.PATIENT, Order.STATE):
+        for number, day in asked.days.items():
+            yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *_on(asked.filters, day))
+    else:
+        for number, day in asked.days.items():
+            yield _walk(asked, clinic == number, *_on(asked.filters, day))
+
+
+def _walk(asked: Asked, *where: Any) -> Select[Any]:
+    keys = [key.label(f"key_{n}") for n, key in enumerate(asked.keys)]
+    found = select(*keys).select_from(FollowUpRow).where(IS_OPEN, *where, *_of_item(asked.filters), *asked.of_case)
+    if asked.looks_at_case:
+        found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
+    if asked.beyond is not None:
+        here = tuple_(*asked.keys)
+        there = tuple_(*asked.beyond)
+        found = found.where(here < there if asked.backwards else here > there)
+    return found.order_by(*(key.desc() if asked.backwards else key for key in asked.keys))
+
+
+def _of_person(asked: Asked) -> Iterator[ColumnElement[bool]]:
+    if asked.filters.who is not None:
+        navigator = col(FollowUpRow.navigator_id)
+        yield navigator.is_(None) if asked.filters.who == NOBODY else navigator == asked.filters.who
+
+
+def _of_item(filters: Filters) -> Iterator[ColumnElement[bool]]:
+    if filters.next_step:
+        activity, rule = _NO_NEXT_STEP
+        yield and_(col(FollowUpRow.activity) == activity, col(FollowUpRow.rule) == rule)
+    if filters.activity:
+        yield col(FollowUpRow.activity) == filters.activity
+    if filters.rule:
+        yield col(FollowUpRow.rule) == filters.rule
+
+
+# Dates -------------------------------------------------------------------------------------------------------
+
+
+def _on_their_days(asked: Asked) -> ColumnElement[bool]:
+    """What holds on each clinic's own date, for clinics of several zones at once."""
+    by_day: dict[date, list[int]] = {}
+    for clinic, day in asked.days.items():
+        by_day.setdefault(day, []).append(clinic)
+    terms = [and_(col(FollowUpRow.clinic_id).in_(of), *_on(asked.filters, day)) for day, of in by_day.items()]
+    return or_(false(), *terms)
+
+
+_STATUS: dict[str, Callable[[date], ColumnElement[bool]]] = {
+    "overdue": lambda day: col(FollowUpRow.late_on) < day,
+    "due": lambda day: and_(col(FollowUpRow.opens_on) <= day, col(FollowUpRow.late_on) >= day),
+    "now": lambda day: col(FollowUpRow.opens_on) <= day,
+    "upcoming": lambda day: col(FollowUpRow.opens_on) > day,
+}
+STATUSES = tuple(_STATUS)
+
+
+def _on(filters: Filters, day: date) -> Iterator[ColumnElement[bool]]:
+    """The conditions that hang on the date in the clinic."""
+    if filters.status:
+        yield _STATUS[filters.status](day)
+    if filters.late_by:
+        yield col(FollowUpRow.late_on) <= day - timedelta(days=filters.late_by)
+    if filters.to_do:
+        booked, put_off = col(FollowUpRow.booked_for), col(FollowUpRow.snoozed_until)
+        yield or_(booked.is_(None), booked < day)
+        yield or_(put_off.is_(None), put_off <= day)
