@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,7 +33,6 @@ class SignedIn:
     viewer: Viewer
     made_at: datetime
     active_at: datetime
-    proven_at: datetime
 
 
 def start(writing: Writing, secret: Secret, account: Account, stage: str, address: str, browser: str) -> str:
@@ -44,7 +44,6 @@ def start(writing: Writing, secret: Secret, account: Account, stage: str, addres
         stage=stage,
         made_at=writing.now,
         active_at=writing.now,
-        proven_at=writing.now,
         address=address[:_ADDRESS],
         browser=_printable(browser)[:_BROWSER],
     )
@@ -62,7 +61,7 @@ def find(session: Session, settings: Settings, secret: Secret, token: str, now: 
     if account.disabled_at is not None or is_over(row, settings, now):
         return None
     viewer = accounts.viewer_of(session, account)
-    return SignedIn(row.id or 0, row.stage, viewer, row.made_at, row.active_at, row.proven_at)
+    return SignedIn(row.id or 0, row.stage, viewer, row.made_at, row.active_at)
 
 
 def is_over(row: SignIn, settings: Settings, now: datetime) -> bool:
@@ -78,13 +77,22 @@ def touch(session: Session, number: int, now: datetime) -> None:
         session.add(row)
 
 
-def end(writing: Writing, number: int) -> None:
-    """Sign out."""
+def end(writing: Writing, account_id: int, number: int) -> bool:
+    """End a sign-in of an account; False where it has none of this number."""
     row = writing.session.get(SignIn, number)
-    if row is not None:
-        writing.session.delete(row)
-        writing.session.flush()
-        audit.note(writing, "sign-in:ended", writing.actor, {})
+    if row is None or row.account_id != account_id:
+        return False
+    writing.session.delete(row)
+    writing.session.flush()
+    audit.note(writing, "sign-in:ended", writing.actor, {})
+    return True
+
+
+def listed(session: Session, settings: Settings, account_id: int, now: datetime) -> Sequence[SignIn]:
+    """Where somebody is signed in, the latest activity first."""
+    found = select(SignIn).where(SignIn.account_id == account_id, SignIn.stage == "full")
+    rows = session.exec(found.order_by(col(SignIn.active_at).desc(), col(SignIn.id).desc()))
+    return [row for row in rows if not is_over(row, settings, now)]
 
 
 def forget_old(session: Session, settings: Settings, now: datetime) -> None:

@@ -48,7 +48,7 @@ def account(writing: Writing, email: str) -> Account:
     try:
         found = accounts.of(writing.session, email)
     except UnknownThing:
-        found = accounts.add(writing, email)
+        found = accounts.add(writing, email, name=email.partition("@")[0].title())
     who = accounts.viewer_of(writing.session, found)
     if email == ANA or not (who.roles or who.administrator):
         for clinic in clinics(writing):

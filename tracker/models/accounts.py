@@ -45,7 +45,7 @@ class SignIn(Table, table=True):
     """A browser in which somebody is signed in; the row is gone when that ends.
 
     ``token`` is a digest of what the browser's cookie holds. ``stage`` is ``code`` while the second factor is awaited.
-    ``active_at`` is the last time that the person did something, ``proven_at`` that they gave their password.
+    ``active_at`` is the last time that the person did something.
     """
 
     __tablename__ = "sign_in"
@@ -57,10 +57,8 @@ class SignIn(Table, table=True):
     stage: str = Field(max_length=8)
     made_at: datetime
     active_at: datetime
-    proven_at: datetime
     address: str = Field(max_length=64)
     browser: str = Field(max_length=200)
-    wrong_codes: int = 0
 
 
 class RecoveryCode(Table, table=True):
