@@ -110,6 +110,45 @@ def overdue_page(
     return _page(session, days, _first(session, col(FollowUpRow.late_on), groups, after, size + 1), size)
 
 
+def between(
+    session: Session,
+    *,
+    now: datetime,
+    scope: Scope,
+    by: str,
+    first: date,
+    last: date,
+    after: Place | None = None,
+    size: int = 50,
+) -> Page:
+    """Open follow-ups whose date ``by`` (``due_on`` or ``booked_for``) is one of these days, in their order."""
+    days = days_of(session, now, scope)
+    column = col(getattr(FollowUpRow, by))
+    # said in so many words, because the index of bookings has only rows with one
+    groups = _groups(scope, days, lambda _: and_(column.is_not(None), column.between(first, last)))
+    return _page(session, days, _first(session, column, groups, after, size + 1), size)
+
+
+def booked_by_day(session: Session, *, scope: Scope, clinics: Iterable[int], first: date, last: date) -> Counter[date]:
+    """Open follow-ups that are booked for each of these days."""
+    booked = col(FollowUpRow.booked_for)
+    found = select(booked, func.count()).where(IS_OPEN, booked.is_not(None), booked.between(first, last))
+    found = found.where(col(FollowUpRow.clinic_id).in_(sorted(clinics)))
+    if _of_one_person(scope):
+        found = found.where(_of(scope))
+    return Counter({row[0]: row[1] for row in session.execute(found.group_by(booked))})
+
+
+def due_by_day(session: Session, *, scope: Scope, clinics: Iterable[int], first: date, last: date) -> Counter[date]:
+    """Open follow-ups that are due on each of these days."""
+    if not _of_one_person(scope):
+        return tallies.due_by_day(session, clinics, first, last)
+    due_on = col(FollowUpRow.due_on)
+    found = select(due_on, func.count()).where(IS_OPEN, _of(scope), due_on.between(first, last))
+    found = found.where(col(FollowUpRow.clinic_id).in_(sorted(clinics))).group_by(due_on)
+    return Counter({row[0]: row[1] for row in session.execute(found)})
+
+
 def coming(session: Session, *, now: datetime, scope: Scope = ANY, days_ahead: int = 7, size: int = 8) -> list[DueItem]:
     """What is due from today on, within so many days, in the order of the due dates."""
     days = days_of(session, now, scope)

@@ -10,7 +10,23 @@ from flask_bootstrap import Bootstrap5
 
 from tracker import clock, db, secret
 from tracker.settings import Settings, from_environment
-from web import access, cases, changes, dashboard, errors, filters, health, metrics, outbox, pathway, security, sign_in
+from web import (
+    access,
+    calendar,
+    cases,
+    changes,
+    dashboard,
+    errors,
+    filters,
+    health,
+    metrics,
+    outbox,
+    pathway,
+    search,
+    security,
+    shell,
+    sign_in,
+)
 from web.desk import Desk
 
 _MEGABYTE = 1024 * 1024
@@ -32,10 +48,11 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     _open(settings, now or (lambda: clock.now(settings))).install(app)
     Bootstrap5(app)
-    for part in (security, access, errors, filters):
+    for part in (security, access, errors, filters, shell):
         part.install(app)
-    for family in (sign_in, dashboard, cases, changes, outbox, pathway, health, metrics):
+    for family in (sign_in, dashboard, calendar, cases, changes, search, outbox, pathway, shell, health, metrics):
         app.register_blueprint(family.pages)
+    app.register_blueprint(shell.files)
     return app
 
 

@@ -109,7 +109,7 @@ def index() -> str:
             first_part=after is None,
             only=only_words,
             shown=_shown(standing, only),
-            kept=_kept(),
+            limits=chosen.arguments | _kept(),
             standing=standing,
             coming=present(session, overdue.coming(session, now=now, scope=chosen.scope, size=SHORT)),
             tiles=numbers.tiles(standing, chosen.arguments, today),

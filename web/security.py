@@ -20,6 +20,7 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",  # Bootstrap draws the arrow of a select with a data: image
         "font-src 'self'",
+        "connect-src 'self'",  # htmx asks for parts of pages
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
