@@ -26,6 +26,7 @@ class Field:
     """One field. ``now`` is what is on record in words; ``value`` is what was typed, ``problem`` what is wrong with it.
 
     ``kind`` is one of choice, number, text, long, date, yes-no and flag; ``fact`` says that it is a fact by its name.
+    ``suggestions`` can be chosen instead of typed.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Field:
     high: float | str | None = None
     pattern: str = ""
     help: str = ""
+    suggestions: tuple[str, ...] = ()
     required: bool = False
     fact: bool = False
     now: str = ""

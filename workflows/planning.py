@@ -21,10 +21,11 @@ from workflows.records import Act
 from workflows.scopes import Clocks, live_scopes
 from workflows.series import FollowUp, Forecast, Scope, Series, series_name
 
-_QUIET = {
+QUIET = {
     *("note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"),
     *("decision:recorded", "barrier:noted", "barrier:resolved", "case:joined"),
 }
+"""Events that change no plan."""
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Planner:
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
-        if event.kind not in _QUIET:
+        if event.kind not in QUIET:
             self._sync(event)
             self._sync_doses(event)
             self._sync_idle(event)
