@@ -12,6 +12,9 @@ from tracker import clock, db, secret
 from tracker.settings import Settings, from_environment
 from web import (
     access,
+    account,
+    admin,
+    audit,
     calendar,
     cases,
     changes,
@@ -19,6 +22,7 @@ from web import (
     errors,
     filters,
     health,
+    meeting,
     metrics,
     outbox,
     pathway,
@@ -50,7 +54,7 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     Bootstrap5(app)
     for part in (security, access, errors, filters, shell):
         part.install(app)
-    for family in (sign_in, dashboard, calendar, cases, changes, search, outbox, pathway, shell, health, metrics):
+    for family in (sign_in, account, admin, audit, dashboard, calendar, meeting, cases, changes, search, outbox, pathway, shell, health, metrics):
         app.register_blueprint(family.pages)
     app.register_blueprint(shell.files)
     return app

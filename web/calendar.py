@@ -173,15 +173,15 @@ def _day(
 
 
 def _why_closed(resting: Sequence[Clinic], clinics: Sequence[Clinic], day: date) -> str:
-    """``holiday``, ``no working day``, or of several clinics which one has one of them."""
+    """``holiday``, ``not a working day``, or of several clinics which one has one of them."""
     holidays = [clinic.name for clinic in resting if str(day.isoweekday()) in clinic.working_days]
     if not resting:
         return ""
     if len(resting) == len(clinics):
-        return "holiday" if len(holidays) == len(resting) else "no working day"
+        return "holiday" if len(holidays) == len(resting) else "not a working day"
     names = ", ".join(clinic.name for clinic in resting)
     where = names if len(resting) <= _NAMED else words.count(len(resting), "clinic")
-    return f"{'holiday' if holidays else 'no working day'} in {where}"
+    return f"{'holiday' if holidays else 'not a working day'} in {where}"
 
 
 # What is on them -------------------------------------------------------------------------------------------

@@ -85,7 +85,8 @@ def _reviews(limits: dict[str, Any]) -> str:
 
 def _as_worklist(limits: dict[str, Any]) -> dict[str, Any]:
     """The limits of the dashboard under the names that the worklist has for them."""
-    return {"clinic": limits["clinic"], "who": limits["navigator"]}
+    who = limits["navigator"]
+    return {"clinic": limits["clinic"], "who": "anyone" if who is None else who}
 
 
 def _one(number: int, kinds: tuple[str, str]) -> str:
