@@ -212,6 +212,7 @@ def _warning(pathway: Pathway, found: FoundWarning) -> WarningCard:
 class Step:
     """Something that can happen next: where it leads, what it asks, what is missing, what it warns of."""
 
+    id: str
     title: str
     to: str
     missing: tuple[str, ...]
@@ -237,7 +238,9 @@ def _step(history: CaseHistory, choice: Choice) -> Step:
     to = "" if choice.to == history.state else presenters.state_label(pathway, choice.to)
     asks = tuple(ask.label.lower() for ask in choice.trigger.asks if ask.required)
     warned = [_warning(pathway, warning) for warning in choice.warnings]
-    return Step(choice.trigger.title, to, choice.missing, asks, warned, choice.to.startswith("closed."))
+    return Step(
+        choice.trigger.id, choice.trigger.title, to, choice.missing, asks, warned, choice.to.startswith("closed.")
+    )
 
 
 # Facts -----------------------------------------------------------------------------------------------------
@@ -247,6 +250,7 @@ def _step(history: CaseHistory, choice: Choice) -> Step:
 class FactRow:
     """A fact that is known: its value, since when, whether it is derived, and what it was before."""
 
+    name: str
     label: str
     value: str
     on: date | None
@@ -277,11 +281,28 @@ def _fact(history: CaseHistory, definition: FactDefinition) -> FactRow:
     value = history.fact(definition.name)
     text = "" if value is None else history.pathway.value_label(definition.name, value)
     earlier = [(_value(history.pathway, fact), fact.on) for fact in reversed(recorded[:-1])]
-    return FactRow(definition.label, text, recorded[-1].on if recorded else None, earlier, definition.help)
+    name = definition.name if definition.derived is None else ""
+    return FactRow(name, definition.label, text, recorded[-1].on if recorded else None, earlier, definition.help)
 
 
 def _value(pathway: Pathway, fact: FactRecorded) -> str:
     return "not known" if fact.value is None else pathway.value_label(fact.name, fact.value)
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierRow:
+    """A barrier to care in words."""
+
+    label: str
+    since: date
+    resolved_on: date | None
+    words: str
+
+
+def barriers(history: CaseHistory) -> list[BarrierRow]:
+    """What keeps or kept the patient from care: what stands first, then the latest."""
+    found = sorted(history.barriers, key=lambda b: (b.resolved_on is None, b.since), reverse=True)
+    return [BarrierRow(presenters.barrier_label(b.name), b.since, b.resolved_on, "; ".join(b.texts)) for b in found]
 
 
 def unknown_facts(history: CaseHistory) -> list[str]:

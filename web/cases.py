@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 from tracker import casebook, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile, ToldReminder
-from web import arguments, case_view, presenters, timeline
-from web.access import case_for, needs, scope
+from web import arguments, case_view, charts, presenters, timeline
+from web.access import case_for, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
 from workflows.errors import Refused
@@ -77,10 +77,13 @@ def show(ref: str) -> str:
         newest = pathways.latest(session).digest
         past = on is not None or known is not None
         told = [] if past else casebook.reminders_of(session, file.row.id)
-    return _page(file, past, known, newest, told)
+        may_write = not past and viewer().may(May.WRITE, file.row.clinic_id)
+    return _page(file, past, known, newest, told, may_write)
 
 
-def _page(file: CaseFile, past: bool, known: datetime | None, newest: str, told: list[ToldReminder]) -> str:
+def _page(
+    file: CaseFile, past: bool, known: datetime | None, newest: str, told: list[ToldReminder], may_write: bool
+) -> str:
     history = file.plan.history
     notes, caveats = case_view.guidance(history)
     birth = file.patient.birth_date
@@ -113,4 +116,10 @@ def _page(file: CaseFile, past: bool, known: datetime | None, newest: str, told:
         entries=timeline.entries(file),
         fold=FOLD,
         planned=history.planned,
+        may_write=may_write,
+        way=charts.way(history, file.today),
+        therapy=charts.therapy(history, file.today),
+        plots=charts.plots(history, file.events),
+        barriers=case_view.barriers(history),
+        decisions=sorted(history.decisions, key=lambda d: d.meeting_on, reverse=True),
     )
