@@ -38,6 +38,12 @@ def check(password: str, email: str, name: str = "") -> None:
         raise ChangeRefused(*reasons)
 
 
+def check_same(password: str, again: str) -> None:
+    """Refuse a password that was not typed twice alike."""
+    if password != again:
+        raise ChangeRefused("the two passwords are not the same")
+
+
 def _is_obvious(password: str, email: str, name: str) -> bool:
     known = {email, email.partition("@")[0], name, *_PRODUCT, *_OBVIOUS} - {""}
     bare = password.strip(" 0123456789!?.-_")

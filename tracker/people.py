@@ -13,7 +13,9 @@ from tracker.errors import ChangeRefused, UnknownThing, WrongSetting
 from tracker.models import Absence, Case, Clinic, Person
 from tracker.writing import Writing
 from workflows.dates import in_words
-from workflows.limits import checked_day, checked_email, quoted
+from workflows.limits import checked_day, checked_email, is_fit, quoted
+
+_LONGEST_NAME = 120
 
 # A clinic ---------------------------------------------------------------------------------------------------
 
@@ -21,6 +23,20 @@ from workflows.limits import checked_day, checked_email, quoted
 def clinics(session: Session) -> list[Clinic]:
     """Every clinic, by name."""
     return list(session.exec(select(Clinic).order_by(col(Clinic.name))))
+
+
+def add_clinic(writing: Writing, name: str, zone: str) -> Clinic:
+    """A clinic without cases; raises :class:`ChangeRefused` for a name that is taken, or cannot be one."""
+    name = name.strip()
+    if not 0 < len(name) <= _LONGEST_NAME or not is_fit(name):
+        raise ChangeRefused(f"a clinic has a name of at most {_LONGEST_NAME} characters")
+    if writing.session.exec(select(Clinic.id).where(Clinic.name == name)).first() is not None:
+        raise ChangeRefused(f"there is a clinic {quoted(name)} already")
+    clinic = Clinic(name=name, timezone=_in_words(clock.known_zone, zone))
+    writing.session.add(clinic)
+    writing.session.flush()
+    audit.note(writing, "clinic:added", name, {"timezone": clinic.timezone})
+    return clinic
 
 
 def set_lead(writing: Writing, clinic: str, email: str | None) -> Clinic:
@@ -111,6 +127,11 @@ def _known_address(writing: Writing, email: str | None) -> str | None:
 def people(session: Session) -> list[Person]:
     """Everybody who looks after cases, hears of them or stands in, by address."""
     return list(session.exec(select(Person).order_by(col(Person.email))))
+
+
+def digest_days_of(session: Session, email: str) -> str | None:
+    """The ISO weekdays on which somebody wants a digest; None for who looks after no case and hears of none."""
+    return session.exec(select(Person.digest_days).where(Person.email == email)).first()
 
 
 def set_digest_days(writing: Writing, email: str, days: str) -> Person:

@@ -48,6 +48,11 @@ class Settings:
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the pages over https, so that the cookie goes over nothing else."""
+        return self.base_url.startswith("https://")
+
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from ``TRACKER_…`` variables; raises :class:`WrongSetting` for one that cannot be used."""

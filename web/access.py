@@ -115,6 +115,13 @@ def forget() -> None:
     g.signed_in = None
 
 
+def home(who: Viewer) -> str:
+    """The page on which somebody begins."""
+    if who.may(May.READ):
+        return url_for("dashboard.index")
+    return url_for("admin.index") if who.may(May.ADMINISTER) else url_for("account.index")
+
+
 # What they may see -----------------------------------------------------------------------------------------
 
 
@@ -177,6 +184,8 @@ def check() -> Response | None:
     if who is None:
         return _sign_in_first()
     if wanted and not any(who.may(may) for may in wanted):
+        if request.endpoint == "dashboard.index":
+            return make_response(redirect(home(who), 303))
         abort(403)
     _keep_alive()
     return None

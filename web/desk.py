@@ -55,9 +55,10 @@ class Desk:
 
 def _person() -> str:
     """The address of whoever is signed in; without anybody, nothing is written."""
-    if g.get("signed_in") is None:
+    found = g.get("signed_in")
+    if found is None or found.stage != "full":
         raise PermissionError("nobody is signed in")
-    return str(g.signed_in.viewer.email)
+    return str(found.viewer.email)
 
 
 def desk(app: Flask | None = None) -> Desk:
@@ -69,7 +70,8 @@ def masthead() -> Masthead:
     """The top of the page that is being made, looked up once; a stranger is told nothing."""
     if "masthead" not in g:
         signed_in = g.get("signed_in")
-        g.masthead = desk().masthead(signed_in.viewer.clinics(May.READ)) if signed_in else Masthead()
+        is_stranger = signed_in is None or signed_in.stage != "full"
+        g.masthead = Masthead() if is_stranger else desk().masthead(signed_in.viewer.clinics(May.READ))
     return cast(Masthead, g.masthead)
 
 

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from tracker.db import is_busy
 from tracker.errors import UnknownThing
-from web import security
+from web import access, security
 from web.desk import leave_masthead_empty, masthead
 
 _log = structlog.get_logger()
@@ -93,8 +93,9 @@ def _page(
 
 def _look_up_masthead(code: int) -> None:
     """An error page has its top too, unless the database is in trouble, or a stranger asks."""
-    if code < HTTPStatus.INTERNAL_SERVER_ERROR and security.names_this_machine():
+    if code < HTTPStatus.INTERNAL_SERVER_ERROR and security.names_this_tracker():
         with suppress(SQLAlchemyError):
+            access.present()
             masthead()
             return
     leave_masthead_empty()
