@@ -156,17 +156,16 @@ def walks(asked: Asked) -> Iterator[Select[Any]]:
     """The keys of what is asked, in order: one SELECT for a few cases or for a person, else one for each clinic."""
     if not asked.days:
         return
-    clinic = col(FollowUpRow.clinic_id)
     if asked.few is not None:
         yield _walk(asked, col(FollowUpRow.case_id).in_(asked.few), *_of_person(asked), _on_their_days(asked))
     elif asked.filters.who is not None:
-        yield _walk(asked, *_of_person(asked), clinic.in_(sorted(asked.days)), _on_their_days(asked))
+        yield _walk(asked, *_of_person(asked), _on_their_days(asked))
     elif asked.order in (Order.PATIENT, Order.STATE):
         for number, day in asked.days.items():
             yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *_on(asked.filters, day))
     else:
         for number, day in asked.days.items():
-            yield _walk(asked, clinic == number, *_on(asked.filters, day))
+            yield _walk(asked, col(FollowUpRow.clinic_id) == number, *_on(asked.filters, day))
 
 
 def _walk(asked: Asked, *where: Any) -> Select[Any]:

@@ -13,6 +13,7 @@ from tracker.settings import Settings, from_environment
 from web import (
     access,
     account,
+    acting,
     admin,
     audit,
     calendar,
@@ -21,15 +22,18 @@ from web import (
     dashboard,
     errors,
     filters,
+    hand_over,
     health,
     meeting,
     metrics,
     outbox,
+    own_views,
     pathway,
     search,
     security,
     shell,
     sign_in,
+    worklist,
 )
 from web.desk import Desk
 
@@ -54,7 +58,26 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     Bootstrap5(app)
     for part in (security, access, errors, filters, shell):
         part.install(app)
-    for family in (sign_in, account, admin, audit, dashboard, calendar, meeting, cases, changes, search, outbox, pathway, shell, health, metrics):
+    for family in (
+        sign_in,
+        account,
+        admin,
+        audit,
+        dashboard,
+        calendar,
+        meeting,
+        hand_over,
+        cases,
+        changes,
+        search,
+        outbox,
+        pathway,
+        shell,
+        health,
+        metrics,
+    ):
+        app.register_blueprint(family.pages)
+    for family in (worklist, acting, own_views):
         app.register_blueprint(family.pages)
     app.register_blueprint(shell.files)
     return app

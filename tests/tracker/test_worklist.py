@@ -359,7 +359,7 @@ def test_a_page_goes_on_where_it_ended_though_lines_before_it_are_done(many: Ins
 def test_more_than_a_thousand_are_not_counted(many: Installation) -> None:
     with many.database.reading() as session:
         assert worklist.number(session, now=NOW) == worklist.COUNTED + 1
-        assert worklist.number(session, now=NOW, filters=Filters(grade="G1", activity="visit")) == 800 // 3 * 3
+        assert worklist.number(session, now=NOW, filters=Filters(grade="G1", activity="visit")) == 800
 
 
 def test_a_place_of_another_order_is_refused() -> None:
@@ -421,6 +421,8 @@ def _assert_walks(many: Installation, name: str, further: bool) -> None:
     }
     for plan in explained(many, order, Filters(**filters), beyond[order] if further else None):
         assert index in plan, plan
+        if name == "nobody's" and many.database.is_postgresql:
+            continue  # to PostgreSQL, rows without a navigator have no order: it sorts those that nobody looks after
         allowed = ("Incremental Sort", "LAST TERM OF ORDER BY", "LAST 2 TERMS OF ORDER BY")
         sorts = [line for line in plan.splitlines() if ("Sort " in line or "TEMP B-TREE" in line)]
         assert all(any(word in line for word in allowed) for line in sorts), plan
