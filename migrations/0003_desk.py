@@ -280,11 +280,12 @@ def _without_worklist() -> None:
 
 
 def _case_page() -> None:
-    pass
+    """Whoever is new may be on record already: looked up by birth date."""
+    op.create_index("ix_patient_birth_date", "patient", ["birth_date"])
 
 
 def _without_case_page() -> None:
-    pass
+    op.drop_index("ix_patient_birth_date", table_name="patient")
 
 
 # Dashboard and rooms ---------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Patient(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)
     ref: str = Field(unique=True, max_length=64)
     name: str | None = Field(default=None, max_length=200)
-    birth_date: date | None = None
+    birth_date: date | None = Field(default=None, index=True)
     sex: str | None = Field(default=None, max_length=16)
     mrn: str | None = Field(default=None, max_length=64)
 

@@ -1,0 +1,155 @@
+"""A case moved in a browser: the way of a patient, two people at once, undoing; also narrow, and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser import PageWatch, watched_context
+from tests.e2e.conftest import serving, signed_in
+from tests.web.register import WORKED_UP, Register, empty_register
+from tracker import cases
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NARROW, WIDE = 390, 1280
+
+
+@dataclass
+class Site:
+    """A served register, and a page in which Ana is signed in."""
+
+    register: Register
+    url: str
+    page: Page
+    open_other: Callable[[], Page]
+
+    def state(self, ref: str) -> str:
+        with self.register.database.reading() as session:
+            return cases.find(session, ref).state
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+
+@pytest.fixture(params=[(WIDE, True), (NARROW, True), (WIDE, False)], ids=["wide", "narrow", "no-scripts"])
+def site(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> Iterator[Site]:
+    width, scripts = request.param
+    register = empty_register(tmp_path)
+    register.open("N-001", "2026-01-05", "Grace Okafor", state="advanced.planning")
+    register.facts("N-001", "2026-01-05", **WORKED_UP, stage="IV", m="1", cytoreduction_discussed=True)
+    register.beat()
+    served = serving(register)
+    url = next(served)
+    watch = PageWatch()
+    watch.allow("status of 4(09|22)")
+    options = {"viewport": {"width": width, "height": 844}, "java_script_enabled": scripts}
+    with watched_context(browser, watch, **options) as context, watched_context(browser, watch, **options) as other:
+        signed_in(context, url)
+
+        def open_other() -> Page:
+            signed_in(other, url, "ben@example.org")
+            return other.new_page()
+
+        yield Site(register, url, context.new_page(), open_other)
+    next(served, None)
+    assert not watch.problems
+
+
+def assert_sound(page: Page) -> None:
+    if page.evaluate("true"):
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+
+def move(page: Page, trigger: str, typed: dict[str, str], *, check: bool = True) -> None:
+    """From the case page: choose the step, fill in, look at what would change, record."""
+    page.get_by_role("link", name=trigger, exact=True).click()
+    for label, value in typed.items():
+        fill(page, label, value)
+    page.get_by_role("button", name="See what would change").click()
+    expect(page.get_by_role("heading", name="What would change")).to_be_visible()
+    if check:
+        assert_sound(page)
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    field = page.get_by_label(label, exact=False).first
+    if field.evaluate("one => one.tagName") == "SELECT":
+        field.select_option(label=value)
+    else:
+        field.fill(value)
+
+
+def record(page: Page) -> None:
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text("Done.")).to_be_visible()
+
+
+def test_recurrence_is_suspected_shown_and_recorded(site: Site) -> None:
+    page = site.page
+    site.go("/cases/N-001")
+    move(page, "Suspect progression or recurrence", {"Date": "2027-03-01"})
+    expect(page.get_by_text("Becomes due")).to_be_visible()
+    record(page)
+    assert site.state("N-001") == "restaging.suspected"
+    page.get_by_role("link", name="Confirm progression", exact=True).click()
+    expect(page.get_by_text("Still missing:")).to_be_visible()
+    assert_sound(page)
+    fill(page, "Progression shown on", "2027-03-02")
+    fill(page, "Date", "2027-03-03")
+    page.get_by_role("button", name="See what would change").click()
+    record(page)
+    assert site.state("N-001") == "advanced.planning"
+
+
+def test_a_death_ends_everything_and_can_be_undone_at_once(site: Site) -> None:
+    page = site.page
+    site.go("/cases/N-001")
+    move(page, "Start a treatment", {"Treatment": "Lanreotide", "Intent": "Disease control", "Start date": "2026-06-01"})
+    if page.get_by_label("Reason to go on").count():
+        for box in page.get_by_label("Reason to go on").all():
+            box.fill("Started elsewhere.")
+    record(page)
+    move(page, "Record death", {"Date of death": "2027-03-01"})
+    expect(page.get_by_text("Treatment ends: Lanreotide")).to_be_visible()
+    expect(page.locator("#preview")).to_contain_text("will be withheld")
+    record(page)
+    assert site.state("N-001") == "closed.deceased"
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    assert site.state("N-001") == "therapy.active"
+
+
+def test_two_people_on_one_case_lose_nothing(site: Site) -> None:
+    ana, ben = site.page, site.open_other()
+    site.go("/cases/N-001/facts")
+    ben.goto(site.url + "/cases/N-001/facts?fact=ki67_percent")
+    fill(ben, "Ki-67", "5")
+    ben.get_by_role("button", name="Record").click()
+    fill(ana, "Ki-67", "9")
+    fill(ana, "Tumour size", "30")
+    ana.get_by_role("button", name="Record").click()
+    expect(ana.get_by_role("heading", name="Somebody changed this case in the meantime")).to_be_visible()
+    expect(ana.get_by_text("by ben@example.org")).to_be_visible()
+    assert_sound(ana)
+    ana.get_by_label("Take theirs").check()
+    ana.get_by_role("button", name="Go on with mine").click()
+    expect(ana.get_by_text("The facts are recorded.")).to_be_visible()
+    expect(ana.locator("#facts")).to_contain_text("30 mm")
+    expect(ana.locator("#facts")).to_contain_text("5 %")
+
+
+@pytest.mark.parametrize("path", ["move/start_line", "move/lose_contact", "facts", "record/contact", "record/done"])
+def test_forms_are_accessible_and_fit_their_window(site: Site, path: str) -> None:
+    site.go(f"/cases/N-001/{path}")
+    assert_sound(site.page)
+    wider = site.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wider == 0

@@ -1,0 +1,48 @@
+"""Two records of one patient: one of them goes on, the other ends and leads to it. Nothing is moved or lost."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from tracker import cases
+from tracker.errors import ChangeRefused
+from tracker.models import Case
+from tracker.writing import Writing
+from workflows.events import effective
+from workflows.parts import MERGED
+
+
+def merge(writing: Writing, ref: str, into: str, *, on: date, reason: str) -> None:
+    """End the record ``ref`` and let ``into`` go on; both say so. Raises :class:`ChangeRefused`, ``UnknownThing``."""
+    if ref == into:
+        raise ChangeRefused("a record cannot be merged into itself")
+    case, other = _both(writing, ref, into)
+    if other.state == MERGED.name:
+        raise ChangeRefused(f"{into} has itself been merged into another record")
+    if case.state == MERGED.name:
+        raise ChangeRefused(f"{ref} has been merged already")
+    if on < other.opened_on:
+        raise ChangeRefused(f"{into} was opened later than {on}")
+    cases.record(writing, ref=ref, kind="case:merged", on=on, data={"into": into, "reason": reason})
+    cases.record(writing, ref=into, kind="case:joined", on=on, data={"case": ref, "reason": reason})
+
+
+def separate(writing: Writing, ref: str, *, on: date, reason: str) -> str:
+    """Undo a merger by corrections on both records; gives the reference of the other. Raises :class:`ChangeRefused`."""
+    standing = effective(cases.events_of(writing.session, cases.find(writing.session, ref)))
+    merged = next((event for event in standing if event.kind == "case:merged"), None)
+    if merged is None:
+        raise ChangeRefused(f"{ref} has not been merged into another record")
+    into = str(merged.data["into"])
+    _, other = _both(writing, ref, into)
+    cases.record(writing, ref=ref, kind="event:corrected", on=on, data={"event": merged.id, "reason": reason})
+    for event in effective(cases.events_of(writing.session, other)):
+        if event.kind == "case:joined" and event.data["case"] == ref:
+            cases.record(writing, ref=into, kind="event:corrected", on=on, data={"event": event.id, "reason": reason})
+    return into
+
+
+def _both(writing: Writing, ref: str, into: str) -> tuple[Case, Case]:
+    """Both records, locked in one order whoever comes first."""
+    locked = {name: cases.locked(writing.session, name) for name in sorted((ref, into))}
+    return locked[ref], locked[into]
