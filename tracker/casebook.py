@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from tracker import cases, pathways, tallies
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
-from tracker.models import Case, Clinic, Digest, Patient, Person, Reminder
+from tracker.models import Case, Clinic, Digest, FollowUpRow, Patient, Person, Reminder
 from tracker.places import ANY, CasePlace, Scope, case_rows, place_of
 from workflows.events import Event
 from workflows.history import as_of
@@ -219,3 +219,11 @@ def _seen(events: list[Event], on: date | None, known: datetime | None) -> list[
     """The events of a view, corrected ones too."""
     then = [e for e in events if known is None or e.recorded_at is None or e.recorded_at <= known]
     return [e for e in then if on is None or e.on <= on or e.kind == "event:corrected"]
+
+
+def open_numbers(session: Session, case_id: int | None) -> dict[str, int]:
+    """The numbers of the rows of a case's open follow-ups, by their keys."""
+    found = select(col(FollowUpRow.key), col(FollowUpRow.id)).where(
+        col(FollowUpRow.case_id) == case_id, col(FollowUpRow.status) == "open"
+    )
+    return {key: number for key, number in session.execute(found) if number is not None}

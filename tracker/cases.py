@@ -184,6 +184,8 @@ def opening_of(events: Iterable[Event]) -> dict[str, Any]:
 
 def check_reference(ref: str) -> None:
     """A case's reference stands in addresses and files: letters, digits, dot, dash and underscore."""
+    if ref == "new":  # the address of a page
+        raise ChangeRefused("a case cannot be called “new”")
     if _REFERENCE.fullmatch(ref) is None:
         raise ChangeRefused(
             f"the case reference {quoted(ref)} is not 1 to 64 letters, digits, dots, dashes or underscores"

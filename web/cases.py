@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, url_for
 from sqlmodel import Session
@@ -12,11 +13,12 @@ from werkzeug.wrappers import Response
 from tracker import casebook, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile, ToldReminder
-from web import arguments, case_view, charts, presenters, timeline
+from web import arguments, case_view, charts, presenters, sheets, timeline
 from web.access import case_for, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
 from workflows.errors import Refused
+from workflows.events import effective
 
 pages = Blueprint("cases", __name__, url_prefix="/cases")
 
@@ -77,12 +79,44 @@ def show(ref: str) -> str:
         newest = pathways.latest(session).digest
         past = on is not None or known is not None
         told = [] if past else casebook.reminders_of(session, file.row.id)
-        may_write = not past and viewer().may(May.WRITE, file.row.clinic_id)
-    return _page(file, past, known, newest, told, may_write)
+        extra = {
+            "may_write": not past and viewer().may(May.WRITE, file.row.clinic_id),
+            "may_lead": not past and viewer().may(May.LEAD, file.row.clinic_id),
+            "joined": _joined(session, file),
+            "numbers": {} if past else casebook.open_numbers(session, file.row.id),
+        }
+    return _page(file, past, known, newest, told, extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Another record of the patient, and its entries that can be carried over."""
+
+    ref: str
+    entries: list[timeline.Entry]
+
+
+def _joined(session: Session, file: CaseFile) -> list[Joined]:
+    """The records that were merged into this one, as far as the person may see them."""
+    found = []
+    for ref in file.plan.history.joined:
+        if not casebook.is_within(session, replace(scope(), case=ref)):
+            continue
+        other = casebook.case_file(session, ref, now=desk().now())
+        standing = {event.id for event in effective(other.events) if sheets.can_be_carried(event)}
+        carried = {event.id for event in file.events}
+        entries = [e for e in timeline.entries(other) if e.id in standing]
+        found.append(Joined(ref, [e for e in entries if f"f-{sheets.carried_token(ref, e.id)}" not in carried]))
+    return found
 
 
 def _page(
-    file: CaseFile, past: bool, known: datetime | None, newest: str, told: list[ToldReminder], may_write: bool
+    file: CaseFile,
+    past: bool,
+    known: datetime | None,
+    newest: str,
+    told: list[ToldReminder],
+    extra: dict[str, Any],
 ) -> str:
     history = file.plan.history
     notes, caveats = case_view.guidance(history)
@@ -116,7 +150,7 @@ def _page(
         entries=timeline.entries(file),
         fold=FOLD,
         planned=history.planned,
-        may_write=may_write,
+        **extra,
         way=charts.way(history, file.today),
         therapy=charts.therapy(history, file.today),
         plots=charts.plots(history, file.events),

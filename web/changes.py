@@ -78,6 +78,13 @@ def correct(ref: str, event: str) -> Response:
     return _serve(ref, lambda file: sheets.correct(file, event))
 
 
+@pages.route("/carry/<other>/<event>", methods=["GET", "POST"])
+@needs(May.WRITE)
+def carry(ref: str, other: str, event: str) -> Response:
+    """Record an entry of a merged record on this one as well."""
+    return _serve(ref, lambda file: sheets.carry(file, _file(other), event))
+
+
 # The way of a form -------------------------------------------------------------------------------------------
 
 
@@ -110,16 +117,16 @@ def _serve(ref: str, make: Callable[[CaseFile], Sheet | None]) -> Response:
     if sheet is None:
         abort(404)
     if request.method == "GET":
-        return _page(file, sheet, new_token())
+        return _page(file, sheet, _token(sheet))
     answers = _answers(file, sheet)
     sheet = sheets.filled(sheet, answers.fields)
     if answers.problems:
-        return _page(file, sheet, new_token(), status=422)
+        return _page(file, sheet, _token(sheet), status=422)
     if set(answers.data) <= {"on"} and sheet.kind == "fact:recorded":
         if any(name.startswith(_KEEP) for name in request.form):
             recording.say(Refused(("nothing of yours was left to record",)), "")
             return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
-        return _page(file, sheet, new_token(), reasons=("nothing is filled in",), status=422)
+        return _page(file, sheet, _token(sheet), reasons=("nothing is filled in",), status=422)
     on, data = sheet.event(answers.data)
     return _take(Filled(file, sheet, on, data, _reasons(), request.form.get("token", ""), _version(file)))
 
@@ -170,7 +177,7 @@ def _record(form: Filled) -> Response:
         return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
     if isinstance(outcome, Stale):  # somebody was quicker by an instant
         return _take(replace(form, file=_file(ref)))
-    return _page(form.file, form.sheet, new_token(), reasons=outcome.reasons, status=422)
+    return _page(form.file, form.sheet, _token(form.sheet), reasons=outcome.reasons, status=422)
 
 
 # Pages -------------------------------------------------------------------------------------------------------
@@ -196,6 +203,10 @@ def _page(
     return make_response(page, status)
 
 
+def _token(sheet: Sheet) -> str:
+    return sheet.token or new_token()
+
+
 def _look(form: Filled) -> Preview:
     place = desk()
     with place.database.reading() as session:
@@ -208,9 +219,11 @@ def _preview(form: Filled) -> Response:
     """What would change. Nothing is written yet; a warning asks for its reason here."""
     seen = _look(form)
     if seen.refused:
-        return _page(form.file, form.sheet, new_token(), reasons=seen.refused, status=422)
+        return _page(form.file, form.sheet, _token(form.sheet), reasons=seen.refused, status=422)
     shown = previews.present(seen)
-    return _page(form.file, form.sheet, form.token or new_token(), shown=shown, mark=form.mark, given=form.reasons)
+    return _page(
+        form.file, form.sheet, form.token or _token(form.sheet), shown=shown, mark=form.mark, given=form.reasons
+    )
 
 
 def _conflict(form: Filled) -> Response:
@@ -232,7 +245,7 @@ def _conflict(form: Filled) -> Response:
         rows=[_contested_words(form, row) for row in rows],
         others=others,
         on=form.on,
-        token=new_token(),
+        token=_token(form.sheet),
         version=file.row.version,
         impossible=_impossible(form),
         reasons=form.reasons,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -10,6 +11,7 @@ from typing import Any
 from tracker.casebook import CaseFile
 from web import fields, presenters, timeline
 from web.fields import Field
+from workflows.events import Event, effective
 from workflows.history import CaseHistory
 from workflows.machine import Choice
 from workflows.parts import Trigger
@@ -22,6 +24,7 @@ class Sheet:
 
     ``versioned``: its answers depend on what the case was like. ``previewed``: it is recorded only after a look at
     what would change. ``fixed`` is data that the form does not ask. ``missing`` says in words why it is blocked.
+    ``token``: whoever shows the form, it can be recorded once.
     """
 
     title: str
@@ -36,6 +39,7 @@ class Sheet:
     missing: tuple[str, ...] = ()
     blocked: str = ""
     needs_contacts: bool = False
+    token: str = ""
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
@@ -310,6 +314,43 @@ def correct(file: CaseFile, event_id: str) -> Sheet | None:
         previewed=True,
         fixed={"event": event_id},
     )
+
+
+# Carrying over -----------------------------------------------------------------------------------------------
+
+_OWN = ("case:opened", "case:merged", "case:joined", "case:handed_over", "event:corrected")
+"""Entries of a record that are about the record itself."""
+
+
+def can_be_carried(event: Event) -> bool:
+    """Whether an entry of a merged record may be recorded on the other one as well."""
+    return event.kind not in _OWN
+
+
+def carry(file: CaseFile, other: CaseFile, event_id: str) -> Sheet | None:
+    """The form that records an entry of a merged record on this one as well; None where there is none to carry."""
+    told = {event.id: event for event in effective(other.events)}
+    event = told.get(event_id)
+    if event is None or not can_be_carried(event) or other.row.ref not in file.plan.history.joined:
+        return None
+    entry = next(one for one in timeline.entries(other) if one.id == event_id)
+    return Sheet(
+        title="Carry an entry over",
+        kind=event.kind,
+        fields=(replace(fields.of_day(file.today, "On"), value=event.on.isoformat()),),
+        said="Carried over.",
+        lede=f"From {other.row.ref}: {entry.title}. {entry.detail}",
+        versioned=True,
+        previewed=True,
+        fixed=event.data,
+        token=carried_token(other.row.ref, event_id),
+    )
+
+
+def carried_token(ref: str, event_id: str) -> str:
+    """The number of the form that carries an entry over, whoever opens it: an entry is carried over once."""
+    name = f"{ref}/{event_id}"
+    return "from-" + hashlib.sha256(name.encode()).hexdigest()[:24]
 
 
 def filled(sheet: Sheet, typed: Iterable[Field]) -> Sheet:

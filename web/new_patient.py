@@ -1,0 +1,184 @@
+"""A new patient: who it is, whether they are on record already, and then the case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, abort, flash, make_response, render_template, request, url_for
+from sqlmodel import Session, col, select
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from tracker import cases, pathways
+from tracker.access import May, Role
+from tracker.clock import local_date
+from tracker.duplicates import Candidate, Newcomer, candidates
+from tracker.errors import ChangeRefused
+from tracker.models import Case, Clinic
+from web import fields, presenters
+from web.access import needs, viewer
+from web.desk import desk
+from web.fields import Answers, Field
+from workflows.pathway import Pathway
+
+pages = Blueprint("new_patient", __name__, url_prefix="/cases")
+
+_SEXES = (("female", "Female"), ("male", "Male"), ("other", "Other"), ("unknown", "Not known"))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the form needs to know: the clinics in which the person may open a case, and the pathway."""
+
+    clinics: dict[str, Clinic]
+    pathway: Pathway
+    today: date
+    proposal: str
+
+
+@pages.route("/new", methods=["GET", "POST"])
+@needs(May.WRITE)
+def new() -> Response:
+    """The form; then whoever may be the same patient; then the case."""
+    with desk().database.reading() as session:
+        place = _place(session)
+        if request.method == "GET":
+            return _page(place, _fields(place))
+        answers = _read(place)
+        if answers.problems:
+            return _page(place, answers.fields, status=422)
+        found = candidates(session, _newcomer(answers.data), viewer().clinics(May.WRITE))
+    again = _opened_before(answers.data)
+    if again:
+        return redirect(url_for("cases.show", ref=again, _anchor="said"), 303)
+    reason = request.form.get("anyway", "").strip()
+    if found and not reason:
+        return _page(place, answers.fields, found=found, asked="anyway" in request.form)
+    return _open(place, answers, found, reason)
+
+
+def _place(session: Session) -> Desk:
+    may = viewer().clinics(May.WRITE)
+    rows = session.exec(select(Clinic).where(col(Clinic.id).in_(sorted(may))).order_by(col(Clinic.name)))
+    clinics = {clinic.name: clinic for clinic in rows}
+    if not clinics:
+        abort(403)
+    zone = next(iter(clinics.values())).timezone
+    return Desk(clinics, pathways.latest(session), local_date(desk().now(), zone), propose(session))
+
+
+def propose(session: Session) -> str:
+    """A reference that no case has yet."""
+    number = (session.exec(select(Case.id).order_by(col(Case.id).desc()).limit(1)).first() or 0) + 1
+    while session.exec(select(Case.id).where(Case.ref == f"C-{number:04}")).first() is not None:
+        number += 1
+    return f"C-{number:04}"
+
+
+def _fields(place: Desk) -> tuple[Field, ...]:
+    clinics = tuple((name, name) for name in place.clinics)
+    states = tuple((state.name, state.title) for state in place.pathway.states if state.entry)
+    only = clinics[0][0] if len(clinics) == 1 else ""
+    return (
+        Field("name", "Name", "text", required=True, help="First and family name, in any order."),
+        Field("birth_date", "Born on", "date", high=place.today.isoformat()),
+        Field("sex", "Sex", "choice", _SEXES),
+        Field("mrn", "Record number", "text"),
+        Field("clinic", "Clinic", "choice", clinics, required=True, value=only),
+        fields.of_day(place.today, "Referred on"),
+        Field("state", "Stands at", "choice", states, required=True, value=place.pathway.initial),
+        Field("navigator", "Navigator", "text", value=_me(), help="E-mail address. Blank: nobody is responsible yet."),
+        Field("ref", "Case reference", "text", required=True, value=place.proposal),
+    )
+
+
+def _me() -> str:
+    """Whoever is a navigator opens cases for themselves."""
+    roles = {role for of_clinic in viewer().roles.values() for role in of_clinic}
+    return viewer().email if Role.NAVIGATOR in roles else ""
+
+
+def _read(place: Desk) -> Answers:
+    answers = fields.read(place.pathway, _fields(place), request.form)
+    wrong = answers.data.get("ref", "")
+    try:
+        cases.check_reference(wrong)
+    except ChangeRefused as refusal:
+        problem = f"{presenters.sentence(refusal.reasons[0])}."
+        marked = (replace(f, problem=problem) if f.name == "ref" and f.value else f for f in answers.fields)
+        return Answers(tuple(marked), answers.data)
+    return answers
+
+
+def _newcomer(data: dict[str, Any]) -> Newcomer:
+    birth = date.fromisoformat(data["birth_date"]) if data.get("birth_date") else None
+    return Newcomer(data["name"], birth, tuple(filter(None, [data.get("mrn")])))
+
+
+def _opening(data: dict[str, Any], ref: str, zone: str) -> dict[str, Any]:
+    patient = {"ref": ref} | {name: data[name] for name in ("name", "birth_date", "sex", "mrn") if name in data}
+    opening: dict[str, Any] = {"clinic": data["clinic"], "timezone": zone, "patient": patient}
+    return opening | {name: data[name] for name in ("navigator", "state") if name in data}
+
+
+def _opened_before(data: dict[str, Any]) -> str:
+    """The case that this very form has opened: a double click."""
+    with desk().database.reading() as session:
+        case = session.exec(select(Case).where(Case.ref == data["ref"])).first()
+        if case is None or case.clinic_id not in viewer().clinics(May.WRITE):
+            return ""
+        first = cases.events_of(session, case)[0]
+        zone = session.get_one(Clinic, case.clinic_id).timezone
+    same = first.on.isoformat() == data["on"] and first.data == _opening(data, data["ref"], zone)
+    return case.ref if same and first.actor == viewer().email else ""
+
+
+def _open(place: Desk, answers: Answers, found: list[Candidate], reason: str) -> Response:
+    """Open the case; a proposed reference that somebody has taken meanwhile is replaced by the next."""
+    data, ref = answers.data, answers.data["ref"]
+    opening = _opening(data, ref, place.clinics[data["clinic"]].timezone)
+    try:
+        with desk().writing() as writing:
+            if request.form.get("proposed") == ref:
+                ref = _free(writing.session, ref)
+                opening["patient"]["ref"] = ref
+            cases.open_case(writing, ref=ref, on=date.fromisoformat(data["on"]), data=opening)
+            if found:
+                refs = ", ".join(one.place.ref for one in found)
+                note = {"text": f"Opened although similar records stand ({refs}): {reason}"}
+                cases.record(writing, ref=ref, kind="note:added", on=date.fromisoformat(data["on"]), data=note)
+    except ChangeRefused as refusal:
+        return _page(place, answers.fields, found=found, reasons=refusal.reasons, status=422)
+    flash(f"The case {ref} is open. What is due first stands below.", "done")
+    return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
+
+
+def _free(session: Session, ref: str) -> str:
+    taken = session.exec(select(Case.id).where(Case.ref == ref)).first() is not None
+    return propose(session) if taken else ref
+
+
+def _page(
+    place: Desk,
+    shown: tuple[Field, ...],
+    *,
+    found: list[Candidate] | None = None,
+    reasons: tuple[str, ...] = (),
+    status: int = 200,
+    asked: bool = False,
+) -> Response:
+    by_name = {field.name: field for field in shown}
+    page = render_template(
+        "new_patient.html",
+        first=[by_name[name] for name in ("name", "birth_date", "sex", "mrn")],
+        rest=[by_name[name] for name in ("clinic", "on", "state", "navigator", "ref")],
+        proposal=request.form.get("proposed") or place.proposal,
+        found=found or [],
+        refused=reasons,
+        asked=asked,
+        today=place.today,
+        pathway=place.pathway,
+    )
+    return make_response(page, status)
