@@ -111,11 +111,8 @@ def _about(clinics: frozenset[int]) -> Any:
     mine = sorted(clinics)
     members = select(col(Account.email)).join(Membership).where(col(Membership.clinic_id).in_(mine))
     named = select(col(Clinic.name)).where(col(Clinic.id).in_(mine))
-    navigators = (
-        select(col(Person.email))
-        .join(Case, col(Case.navigator_id) == col(Person.id))
-        .where(col(Case.clinic_id).in_(mine))
-    )
+    navigators = select(col(Person.email)).join(Case, col(Case.navigator_id) == col(Person.id))
+    navigators = navigators.where(col(Case.clinic_id).in_(mine))
     number = cast(func.substr(col(AuditEntry.subject), len("message ") + 1), Integer)
     of_message = exists(
         select(col(OutboxMessage.id))

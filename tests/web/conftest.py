@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -13,6 +14,18 @@ from tests.web.people import SignedInClient
 from tests.web.register import NOW, Register, empty_register, opened, register_with_mail, seeded_register
 from web import create_app
 from web.desk import desk
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are kept in a thousandth of the time; that they are kept well is tested where they are."""
+    from tracker import passwords
+
+    patch = pytest.MonkeyPatch()
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    patch.setattr(passwords, "_hasher", lambda: cheap)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")
