@@ -164,7 +164,7 @@ def test_a_disabled_account_and_one_without_a_password_answer_the_same(app: Flas
 
 def test_a_password_kept_with_other_parameters_is_kept_anew(app: Flask, register: Register) -> None:
     with register.database.writing() as session:
-        accounts.of(session, ELLA).password = PasswordHasher(time_cost=2, memory_cost=16).hash(PASSWORD)
+        accounts.of(session, ELLA).password = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
     assert enter(app.test_client()).status_code == 303
     with register.database.reading() as session:
         kept = accounts.of(session, ELLA).password or ""
