@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
@@ -251,28 +251,28 @@ def late_by_day(session: Session, before: Days) -> Counter[tuple[int, date]]:
 
 
 def _late(session: Session, before: Days, days: str, months: str | None, by: Any, changed: Any) -> Counter[Any]:
-    found: Counter[Any] = Counter()
+    parts: list[_Part] = []
     for day, clinics in _by_day(before).items():
         first = day.replace(day=1) if months else NO_DAY
         where = [_of(days, clinics, col(Tally.day) >= first, col(Tally.day) < day)]
         where += [_of(months, clinics, col(Tally.day) < first)] if months else []
-        for condition in where:
-            _sum(session, found, col(Tally.clinic_id), by, col(Tally.number), condition)
+        parts += [(col(Tally.clinic_id), by, col(Tally.number), condition) for condition in where]
         since = col(FollowUpChange.clinic_id).in_(clinics) & (col(FollowUpChange.late_on) < day)
-        _sum(session, found, col(FollowUpChange.clinic_id), changed, col(FollowUpChange.number), since)
-    return +found
+        parts.append((col(FollowUpChange.clinic_id), changed, col(FollowUpChange.number), since))
+    return _sum(session, parts)
 
 
 def due_by_day(session: Session, clinics: Iterable[int], first: date, last: date) -> Counter[date]:
     """Open follow-ups that are due on each day from ``first`` to ``last``."""
-    found: Counter[Any] = Counter()
     chosen = sorted(clinics)
     days = _of(Cube.DUE, chosen, col(Tally.day).between(first, last))
-    _sum(session, found, col(Tally.cube), col(Tally.day), col(Tally.number), days)
     due_on = col(FollowUpChange.due_on)
     since = col(FollowUpChange.clinic_id).in_(chosen) & due_on.between(first, last)
-    _sum(session, found, literal(Cube.DUE.value), due_on, col(FollowUpChange.number), since)
-    return Counter({day: number for (_, day), number in found.items() if number > 0})
+    parts: list[_Part] = [
+        (col(Tally.cube), col(Tally.day), col(Tally.number), days),
+        (literal(Cube.DUE.value), due_on, col(FollowUpChange.number), since),
+    ]
+    return Counter({day: number for (_, day), number in _sum(session, parts).items()})
 
 
 def cases_by_state(session: Session, clinics: Iterable[int]) -> Counter[tuple[int, str]]:
@@ -300,23 +300,33 @@ def cases_in_want(session: Session, clinics: Iterable[int]) -> tuple[int, int]:
 def _cases(
     session: Session, clinics: Iterable[int], cube: str, by: Any, changed: Any, *which: ColumnElement[bool]
 ) -> Counter[Any]:
-    found: Counter[Any] = Counter()
     chosen = sorted(clinics)
-    _sum(session, found, col(Tally.clinic_id), by, col(Tally.number), _of(cube, chosen))
     since = and_(col(CaseChange.clinic_id).in_(chosen), *which)
-    _sum(session, found, col(CaseChange.clinic_id), changed, col(CaseChange.number), since)
-    return +found
+    parts: list[_Part] = [
+        (col(Tally.clinic_id), by, col(Tally.number), _of(cube, chosen)),
+        (col(CaseChange.clinic_id), changed, col(CaseChange.number), since),
+    ]
+    return _sum(session, parts)
 
 
 def _of(cube: str, clinics: list[int], *which: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(col(Tally.cube) == cube, col(Tally.clinic_id).in_(clinics), *which)
 
 
-def _sum(session: Session, found: Counter[Any], one: Any, two: Any, number: Any, which: ColumnElement[bool]) -> None:
-    by_one, by_two = one.label("one"), two.label("two")
-    rows = session.execute(select(by_one, by_two, func.sum(number)).where(which).group_by("one", "two"))
-    for first, second, total in rows:
+_Part = tuple[Any, Any, Any, ColumnElement[bool]]
+"""By which two columns a sum is made, of which numbers, and where."""
+
+
+def _sum(session: Session, parts: list[_Part]) -> Counter[Any]:
+    """What several sums come to together, in one statement; what comes to nothing is left out."""
+    found: Counter[Any] = Counter()
+    selects = [
+        select(one.label("one"), two.label("two"), func.sum(number)).where(which).group_by("one", "two")
+        for one, two, number, which in parts
+    ]
+    for first, second, total in session.execute(union_all(*selects)) if selects else ():
         found[first, second] += int(total)
+    return +found
 
 
 def _by_day(before: Days) -> dict[date, list[int]]:

@@ -26,7 +26,7 @@ from workflows.pathway import Pathway
 
 pages = Blueprint("dashboard", __name__)
 
-PAGE = 25
+PAGE = 12
 SHORT = 8
 """Cases or follow-ups of each kind on this page; the lists behind it have the others."""
 NOBODY = 0

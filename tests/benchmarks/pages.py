@@ -65,9 +65,9 @@ def pages_at_any_size(sizes: tuple[int, ...] = SIZES, databases: tuple[str, ...]
             found = {cases: _at(url(), cases, database) for cases in sizes}
             for name in found[sizes[0]]:
                 first, last = found[sizes[0]][name], found[sizes[-1]][name]
-                print(
-                    f"{database}: {name}: {last.cpu / first.cpu:.2f} × the work, {last.p50 / first.p50:.2f} × the time, from {sizes[0]:,} to {sizes[-1]:,} cases"
-                )
+                work, time_ = last.cpu / first.cpu, last.p50 / first.p50
+                span = f"from {sizes[0]:,} to {sizes[-1]:,} cases"
+                print(f"{database}: {name}: {work:.2f} × the work, {time_:.2f} × the time, {span}")
 
 
 def _database(stack: ExitStack, name: str) -> Callable[[], str] | None:
