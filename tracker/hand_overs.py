@@ -110,7 +110,7 @@ def _hand_one(
     writing: Callable[[], AbstractContextManager[Writing]], ref: str, to: str, on: date, reason: str, token: str
 ) -> Handed:
     own = hashlib.sha256(f"{token}:{ref}".encode()).hexdigest()[:32]
-    data = {"navigator": to} | ({"reason": reason} if reason else {})
+    data = {"navigator": to, "tell": True} | ({"reason": reason} if reason else {})
     try:
         with writing() as context:
             outcome = record_once(context, ref=ref, kind="case:handed_over", on=on, data=data, version=None, token=own)

@@ -143,7 +143,7 @@ def reminder_values(pathway: Pathway, item: FollowUp) -> list[dict[str, Any]]:
     """The reminders that an open follow-up will need: one for each step, and one where a pause ends."""
     steps = pathway.reminders[item.reminders]
     values = [_values(item, step.id, step.to, remind_on(step, item), urgent=step.urgent) for step in steps]
-    return values + _back_from_pause(item, steps)
+    return values + _back_from_pause(item, steps) + _handed_over(item, steps)
 
 
 def _back_from_pause(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -155,6 +155,16 @@ def _back_from_pause(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, An
     urgent = any(step.urgent for step in before)
     step = f"{pause.why}-{pause.until}"
     return [_values(item, step, "navigator", pause.until, urgent=urgent)] if before else []
+
+
+def _handed_over(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Who takes over a case hears at once of what the former navigator may have been told already."""
+    day, pause = item.handed_over_on, pause_of(item)
+    if day is None or (pause is not None and pause.until > day):
+        return []
+    before = [step for step in steps if step.to == "navigator" and _step_on(step, item) <= day]
+    urgent = any(step.urgent for step in before)
+    return [_values(item, f"handed-over-{day}", "navigator", day, urgent=urgent)] if before else []
 
 
 def _values(item: FollowUp, step: str, audience: str, day: date, *, urgent: bool) -> dict[str, Any]:

@@ -233,7 +233,7 @@ _WHOLE = "The whole case goes to them, with all that is due. Their next digest t
 
 
 def _hand_over(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[Entry]:
-    return [Entry("case:handed_over", subject.today, _some(answers, "navigator", "reason"))]
+    return [Entry("case:handed_over", subject.today, _some(answers, "navigator", "reason") | {"tell": True})]
 
 
 def _ask_note(subject: Subject) -> list[Field]:

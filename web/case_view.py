@@ -141,7 +141,11 @@ _STEPS = {
     "escalate-lead": "Overdue, for the clinic lead",
     "escalate-clinician": "Overdue, for the clinician",
 }
-_AFTER_A_PAUSE = {"booked": "The appointment has passed", "snoozed": "Put off until then"}
+_AFTER_A_PAUSE = {
+    "booked": "The appointment has passed",
+    "snoozed": "Put off until then",
+    "handed": "The case was handed over",
+}
 _AFTER_DEATH = "sent after the death"
 
 

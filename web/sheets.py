@@ -278,7 +278,7 @@ def hand_over(file: CaseFile) -> Sheet:
         Field("reason", "Reason", "text"),
         fields.of_day(file.today, "From"),
     )
-    return Sheet("Hand the case over", "case:handed_over", asked, "The case is handed over.")
+    return Sheet("Hand the case over", "case:handed_over", asked, "The case is handed over.", fixed={"tell": True})
 
 
 SHEETS: dict[str, Callable[[CaseFile], Sheet]] = {

@@ -188,9 +188,13 @@ class WarningExplained(_Data):
 
 
 class CaseHandedOver(_Data):
-    """Somebody else looks after the case from this day on."""
+    """Somebody else looks after the case from this day on.
+
+    ``tell``: their next digest says what is due already. History that is brought in tells nobody.
+    """
 
     navigator: _Email
+    tell: bool | None = None
     reason: str | None = Field(default=None, max_length=2000)
 
 

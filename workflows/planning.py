@@ -66,6 +66,7 @@ class Planner:
             "activity:rescheduled": self._on_rescheduled,
             "activity:booked": self._on_booked,
             "activity:snoozed": self._on_snoozed,
+            "case:handed_over": self._on_handed_over,
         }
 
     def plan(self) -> Plan:
@@ -272,6 +273,11 @@ class Planner:
         series = self._target(event)
         if series is not None and series.item is not None:
             series.item.snoozed_until = date.fromisoformat(event.data["until"])
+
+    def _on_handed_over(self, event: Event) -> None:
+        if event.data.get("tell"):
+            for item in self._open_items:
+                item.handed_over_on = event.on
 
     def _target(self, event: Event) -> Series | None:
         """The item that is meant: of the rule named, or the one of the activity that is due first."""

@@ -112,6 +112,17 @@
   });
   showTicks();
 
+  // What is filled in already needs no typing.
+  function firstBlank(form) {
+    const fields = [...form.querySelectorAll("input:not([type=hidden]), select, textarea")];
+    return fields.find((field) => !field.value) ?? fields[0];
+  }
+
+  // On a narrow screen the list comes first; its filters in force are told above it.
+  if (matchMedia("(max-width: 48rem)").matches) {
+    document.querySelectorAll("[data-narrow-closed]").forEach((part) => (part.open = false));
+  }
+
   // What htmx has put into the page: its first field has the focus, or what it says is read aloud.
   document.addEventListener("htmx:load", (event) => {
     const part = event.detail.elt;
@@ -120,8 +131,8 @@
     const told = document.getElementById("told");
     const says = find("[data-say]");
     if (told && says) told.textContent = says.dataset.say;
-    const first = find("[data-focus]") ?? (part.matches("[data-row] form") ? find("input:not([type=hidden]), select, textarea") : null);
-    first?.focus();
+    const wanted = find("[data-focus]") ?? (part.matches("[data-row] form") ? firstBlank(part) : null);
+    wanted?.focus();
     showTicks();
   });
 
