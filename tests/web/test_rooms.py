@@ -1,0 +1,249 @@
+"""Dashboard, calendar, team meeting, hand-over and search as a browser gets them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.datastructures import MultiDict
+
+from tests.web.forms import form_on
+from tests.web.people import ANA, sign_in, token_for
+from tests.web.register import Register, opened, seeded_register
+
+MakeApp = Callable[..., Flask]
+TODAY = "2027-03-12"
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("rooms")
+    seeded_register(home).database.close()
+    return home
+
+
+@pytest.fixture
+def own(seeded: Path, tmp_path: Path) -> Iterator[Register]:
+    """A register of its own, for a test that writes."""
+    made = opened(copytree(seeded, tmp_path / "own"))
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def at_desk(own: Register, make_app: MakeApp) -> FlaskClient:
+    return sign_in(make_app(own).test_client())
+
+
+def said(page: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+# The dashboard ---------------------------------------------------------------------------------------------
+
+
+def test_each_bar_of_a_picture_leads_to_a_list_of_as_many(client: FlaskClient) -> None:
+    page = client.get("/").text
+    picture = page[page.index('id="by-age-title"') : page.index('id="by-activity-title"')]
+    marks = re.findall(r'<a href="([^"]+)" aria-label="[^:]+: ([0-9]+) follow-ups?"', picture)
+    assert len(marks) == 6
+    for address, number in marks:
+        shown = client.get(address.replace("&amp;", "&")).text
+        assert f" of {number}." in said(shown) or number == "0"
+
+
+def test_each_picture_has_its_numbers_as_a_table(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert page.count('class="picture"') == page.count('<details class="numbers">') >= 4
+    assert "style=" not in page
+
+
+def test_every_link_of_the_dashboard_leads_somewhere(client: FlaskClient) -> None:
+    links = set(re.findall(r'href="(/[^"#]*)', client.get("/").text))
+    for link in sorted(links - {link for link in links if link.endswith((".css", ".svg", ".js"))}):
+        assert client.get(link.replace("&amp;", "&")).status_code == 200, link
+
+
+def test_a_navigator_who_leads_nothing_sees_their_own_first(register: Register, make_app: MakeApp) -> None:
+    from tracker import accounts
+    from tracker.access import Role
+    from web.desk import desk
+
+    app = make_app(register)
+    with desk(app).writing("test:people") as writing:
+        found = accounts.add(writing, "ben@example.org", name="Ben")
+        for clinic in ("North", "South"):
+            accounts.set_roles(writing, found, clinic, {Role.NAVIGATOR})
+    client = sign_in(app.test_client(), "ben@example.org")
+    page = client.get("/").text
+    assert "Rosa Martín" in page
+    assert "Wei Zhang" not in page
+    assert "Wei Zhang" in client.get("/?navigator=").text
+    assert client.get("/calendar").status_code == 200
+
+
+def test_ages_that_there_are_not_are_refused(client: FlaskClient) -> None:
+    assert client.get("/?age=3-4").status_code == 400
+
+
+# Search ----------------------------------------------------------------------------------------------------
+
+
+def search(client: FlaskClient, text: str):  # type: ignore[no-untyped-def]
+    action, fields = form_on(client.get("/search"), "/search")
+    return client.post(action, data=fields | {"text": text})
+
+
+def test_a_name_finds_cases_and_a_number_opens_one(client: FlaskClient) -> None:
+    assert "Rosa Martín" in search(client, "martin").text
+    assert search(client, "n-001").headers["Location"].endswith("/cases/N-001")
+    assert "No case fits" in search(client, "nobody of this name").text
+    assert search(client, "").status_code == 200
+
+
+def test_what_is_searched_stands_in_no_address(client: FlaskClient) -> None:
+    assert client.get("/search?text=martin").text.count("Martín") == 0
+    assert 'method="get"' not in client.get("/search").text
+
+
+# Calendar --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address, words",
+    [
+        ("/calendar", "March 2027"),
+        ("/calendar?day=2028-02-29", "February 2028"),
+        ("/calendar?view=week&day=2027-03-25", "Booked"),
+        ("/calendar?view=day&day=2027-03-25", "Grace Okafor"),
+        ("/calendar?view=day&day=1900-01-01", "Due on this day 0"),
+        ("/calendar?view=month&day=2199-12-31", "December 2199"),
+        ("/calendar?clinic=South", "not a working day"),
+    ],
+)
+def test_a_month_a_week_and_a_day(client: FlaskClient, address: str, words: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert words in said(answer.text)
+
+
+def test_holidays_of_a_clinic_are_marked(own: Register, make_app: MakeApp) -> None:
+    from tracker import people
+
+    with own.database.writing() as session:
+        people.set_holidays(own.write(session), "North", "GB-ENG")
+    client = sign_in(make_app(own).test_client())
+    assert "26 Mar 2027, nothing, holiday in North" in client.get("/calendar").text
+    assert "26 Mar 2027, nothing, holiday" in client.get("/calendar?clinic=North").text
+
+
+# Team meeting ----------------------------------------------------------------------------------------------
+
+
+def test_a_meeting_is_prepared_held_and_its_decision_stays(at_desk: FlaskClient) -> None:
+    page = at_desk.get(f"/team-meeting?on={TODAY}")
+    action, fields = form_on(page, "/team-meeting/add")
+    at_desk.post(action, data=fields | {"ref": "N-001", "question": "Go on?"})
+    page = at_desk.get(f"/team-meeting?on={TODAY}")
+    assert "To be decided: Go on?" in said(page.text)
+    action, fields = form_on(page, "/team-meeting/decide")
+    for _ in range(2):  # a double click
+        at_desk.post(action, data=fields | {"text": "Go on after surgery."})
+    page = at_desk.get(f"/team-meeting?on={TODAY}")
+    assert said(page.text).count("Go on after surgery.") == 1
+    assert "Go on after surgery." in at_desk.get("/cases/N-001").text
+    action, fields = form_on(page, "/team-meeting/take-off")
+    at_desk.post(action, data=fields)
+    assert "0 cases on the list" in said(at_desk.get(f"/team-meeting?on={TODAY}").text)
+
+
+def test_what_cannot_be_on_a_list_is_said_in_words(at_desk: FlaskClient) -> None:
+    action, fields = form_on(at_desk.get("/team-meeting"), "/team-meeting/add")
+    at_desk.post(action, data=fields | {"ref": "N-009"})
+    assert "A closed case is not discussed" in at_desk.get("/team-meeting").text
+    assert at_desk.post(action, data=fields | {"ref": "none"}).status_code == 404
+    assert at_desk.post(action, data=fields | {"ref": "N-001", "on": "soon"}).status_code == 400
+
+
+# Hand-over -------------------------------------------------------------------------------------------------
+
+
+def test_some_cases_are_handed_over_after_a_look(at_desk: FlaskClient) -> None:
+    token_for(at_desk.application, "ben@example.org")
+    page = at_desk.get("/hand-over")
+    action, fields = form_on(page, "/hand-over/")
+    refs = re.findall(r'name="case" value="([^"]+)"', page.text)
+    wish = MultiDict(fields | {"to": "ben@example.org"})
+    wish.setlist("case", refs[:2])
+    look = at_desk.post(action, data=wish)
+    assert "Nothing has been changed yet" in said(look.text)
+    action, fields = form_on(look, "/hand-over/")
+    sure = MultiDict(fields)
+    sure.setlist("case", refs[:2])
+    assert "2 cases were handed over" in said(at_desk.post(action, data=sure).text)
+    left = re.findall(r'name="case" value="([^"]+)"', at_desk.get("/hand-over").text)
+    assert left == refs[2:]
+    assert "ben@example.org" in at_desk.get(f"/cases/{refs[0]}").text.replace("<wbr>", "")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"to": ANA}, "Choose who takes the cases over."),
+        ({"on": "2027-03-13"}, "Until then, name a stand-in below."),
+        ({"on": "soon"}, "Give the day from which on"),
+        ({"case": "none"}, "Choose at least one case."),
+        ({"on": "2020-01-01"}, "was opened on"),
+    ],
+)
+def test_a_hand_over_that_cannot_be_is_said_in_words(at_desk: FlaskClient, change: dict[str, str], words: str) -> None:
+    token_for(at_desk.application, "ben@example.org")
+    action, fields = form_on(at_desk.get("/hand-over"), "/hand-over/")
+    answer = at_desk.post(action, data=fields | {"to": "ben@example.org"} | change)
+    assert words in said(answer.text)
+
+
+def test_an_absence_names_a_stand_in(at_desk: FlaskClient) -> None:
+    token_for(at_desk.application, "ben@example.org")
+    action, fields = form_on(at_desk.get("/hand-over"), "/absence")
+    at_desk.post(action, data=fields | {"from": "2027-03-15", "until": "2027-03-19", "stand_in": "ben@example.org"})
+    assert "Away from 15 Mar 2027 to 19 Mar 2027; ben@example.org stands in" in said(at_desk.get("/hand-over").text)
+    at_desk.post(action, data=fields | {"from": "", "until": "2027-03-19"})
+    assert "Give the first and the last day" in at_desk.get("/hand-over").text
+
+
+# Around every page -----------------------------------------------------------------------------------------
+
+
+def test_only_rooms_that_the_person_may_enter_are_shown(register: Register, make_app: MakeApp) -> None:
+    from tracker import accounts
+    from web.desk import desk
+
+    app = make_app(register)
+    with desk(app).writing("test:people") as writing:
+        found = accounts.add(writing, "root@example.org", name="Root")
+        accounts.set_administrator(writing, found, True)
+    client = sign_in(app.test_client(), "root@example.org")
+    page = client.get("/help").text
+    assert "Administration" in page
+    for words in ("Overdue</a>", "Worklist</a>", "Hand over cases", 'id="seek"'):
+        assert words not in page
+
+
+def test_the_script_that_is_not_ours_is_served_from_here(client: FlaskClient) -> None:
+    address = re.findall(r'<script src="(/htmx-[^"]+)"', client.get("/").text)[0]
+    with client.get(address) as answer:
+        assert answer.status_code == 200
+        assert "javascript" in answer.content_type
+        assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_the_shortcuts_are_a_page_too(client: FlaskClient) -> None:
+    page = client.get("/help").text
+    assert "<kbd>/</kbd>" in page
+    assert "Search for a case" in page
