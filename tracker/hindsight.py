@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Integer, and_, cast, exists, func, or_, select
 from sqlmodel import Session, col
 
+from tracker import looks as looks_of_cases
 from tracker.looks import Look, seal
 from tracker.models import Account, AuditEntry, Case, CaseLook, Clinic, Digest, Membership, OutboxMessage, Person
 from tracker.secret import Secret
@@ -81,7 +82,7 @@ def looks(session: Session, secret: Secret, asked: Question, after: int | None, 
     if asked.case is not None:
         found = found.where(col(Case.ref) == asked.case)
     rows = session.execute(_part(found, col(CaseLook.id), col(CaseLook.at), asked, after, size)).all()
-    key = secret.derive("looks at cases")
+    key = looks_of_cases.key_from(secret.derive("event chain"))
     items = [_look(key, *row) for row in rows[:size]]
     return Page(items, items[-1].id if len(rows) > size else None)
 
@@ -162,15 +163,3 @@ def all_looks(session: Session, secret: Secret, asked: Question, size: int = 100
         if page.after is None:
             return
         after = page.after
-
-
-def broken_looks(session: Session, secret: Secret) -> Iterator[str]:
-    """Rows of looks that are not as they were written."""
-    key = secret.derive("looks at cases")
-    rows: Iterable[CaseLook] = session.execute(
-        select(CaseLook).order_by(col(CaseLook.id)).execution_options(yield_per=1000)
-    ).scalars()
-    for row in rows:
-        sealed = seal(key, Look(row.account_id, row.case_id, row.clinic_id, row.at, row.page))
-        if not hmac.compare_digest(sealed, row.mac):
-            yield f"case_look row {row.id}: its content is not what was recorded"

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from tracker import audit, cases, chain, pathways, tallies, terms
+from tracker import audit, cases, chain, looks, pathways, tallies, terms
 from tracker.balance import last_sweep, told_wrongly
 from tracker.clock import local_date
 from tracker.models import (
@@ -102,6 +102,7 @@ def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     if orphans:
         verdict.broken.append(f"{orphans} event rows belong to no case")
     verdict.broken.extend(audit.broken(session, chain_key))
+    verdict.broken.extend(looks.broken(session, chain_key))
     verdict.missing.extend(told_wrongly(session, now))
     verdict.wrong.extend(tallies.wrong(session))
     return verdict

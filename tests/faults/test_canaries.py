@@ -30,6 +30,7 @@ from sqlmodel import select
 
 from tests.faults.smtp_server import Fault, FaultyServer, running
 from tests.tracker.conftest import Installation
+from tests.web.people import sign_in
 from tracker import cases, cli, logs, outbox, pathways, people, scheduler
 from tracker.alarms import alarms
 from tracker.errors import ChangeRefused
@@ -326,10 +327,11 @@ def pages(place: Installation, seen: Seen, now: datetime) -> None:
 
 
 def visit(place: Installation, seen: Seen, app: Flask) -> None:
-    client, adapter = app.test_client(), app.url_map.bind("127.0.0.1")
+    client, adapter = sign_in(app.test_client()), app.url_map.bind("127.0.0.1")
     with place.database.reading() as session:
         digest = cases.find(session, CASE).pathway_digest
     fill = {"ref": CASE, "case_id": 1, "number": 1, "act": "send-again", "digest": digest, "filename": "tracker.css"}
+    fill |= {"what": "rename", "event": "none", "other": "none", "trigger": "record_death", "token": "none"}
     assert b"Canaryname" in client.get(f"/cases/{CASE}").get_data(), "it is there to be found"
     for rule in app.url_map.iter_rules():
         address = adapter.build(rule.endpoint, {name: fill[name] for name in rule.arguments})

@@ -23,7 +23,7 @@ PASSWORD = "four quite usual words"
 def sign_in(client: FlaskClient, email: str = ANA) -> FlaskClient:
     """Sign somebody in, as if they had given their password; an account that there is not is made first.
 
-    Ana (and whoever has no role yet) is navigator and lead of every clinic that there is.
+    Ana, and whoever is made here, is navigator and lead of every clinic that there is.
     """
     token = token_for(client.application, email)
     with client.session_transaction() as session:
@@ -46,11 +46,10 @@ def cookie_for(app: Flask, email: str = ANA) -> dict[str, str]:
 def account(writing: Writing, email: str) -> Account:
     """The account of an address, made if need be, with roles in every clinic if it has none."""
     try:
-        found = accounts.of(writing.session, email)
+        found, is_new = accounts.of(writing.session, email), False
     except UnknownThing:
-        found = accounts.add(writing, email, name=email.partition("@")[0].title())
-    who = accounts.viewer_of(writing.session, found)
-    if email == ANA or not (who.roles or who.administrator):
+        found, is_new = accounts.add(writing, email, name=email.partition("@")[0].title()), True
+    if email == ANA or is_new:
         for clinic in clinics(writing):
             accounts.set_roles(writing, found, clinic.name, {Role.NAVIGATOR, Role.LEAD})
     return found
