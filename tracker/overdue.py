@@ -321,11 +321,9 @@ def _of_person(session: Session, found: Standing, scope: Scope, sooner: Mapping[
 
 
 def _case_rows_of(session: Session, clinics: Iterable[int], scope: Scope) -> Iterable[Any]:
-    person = select(col(Person.id)).where(col(Person.email) == scope.navigator).scalar_subquery()
-    theirs = col(Case.navigator_id).is_(None) if scope.unassigned else col(Case.navigator_id) == person
     columns = (col(Case.clinic_id), col(Case.navigator_id), col(Case.state), col(Case.needs_plan))
     warned = (col(Case.warnings_unexplained) > 0).label("warned")
-    rows = select(*columns, warned, func.count()).where(theirs, col(Case.clinic_id).in_(sorted(clinics)))
+    rows = select(*columns, warned, func.count()).where(_cases_of(scope), col(Case.clinic_id).in_(sorted(clinics)))
     return session.execute(rows.group_by(*columns, warned))
 
 
@@ -350,18 +348,46 @@ def oldest_of(session: Session, navigators: Iterable[tuple[int, int]]) -> dict[t
 
 
 def in_want(session: Session, wants: str, scope: Scope, clinics: Iterable[int], size: int) -> list[CaseSummary]:
-    """Some open cases of these clinics that are in want of something, a key of :data:`tracker.casebook.NEEDS`."""
-    chosen = sorted(clinics)
-    conditions = {
-        "next-step": col(Case.id).in_(_without_plan(chosen)),
-        "explanation": and_(text("patient_case.warnings_unexplained > 0"), col(Case.phase) != "closed"),
-        "navigator": and_(col(Case.navigator_id).is_(None), col(Case.phase) != "closed"),
-    }
-    rows = case_rows(scope).where(conditions[wants], col(Case.clinic_id).in_(chosen)).limit(size)
-    return [summary(row) for row in session.execute(rows)]
+    """Some open cases of these clinics that are in want of something, a key of :data:`tracker.casebook.NEEDS`.
+
+    First their numbers, each kind along its own index, and then these few cases: with both in one statement the
+    embedded database would rather read all cases of the clinics.
+    """
+    found = _WANTING[wants](sorted(clinics))
+    if _of_one_person(scope):
+        found = found.where(_cases_of(scope))
+    numbers = list(session.execute(found.limit(size)).scalars())
+    return [summary(row) for row in session.execute(case_rows(ANY).where(col(Case.id).in_(numbers)))]
+
+
+def _cases_of(scope: Scope) -> ColumnElement[bool]:
+    if scope.unassigned:
+        return col(Case.navigator_id).is_(None)
+    return (
+        col(Case.navigator_id) == select(col(Person.id)).where(col(Person.email) == scope.navigator).scalar_subquery()
+    )
 
 
 def _without_plan(clinics: list[int]) -> Any:
-    """The cases whose only open follow-up says that something has to be planned."""
+    """Those with an open follow-up that says that something has to be planned."""
     asks = and_(col(FollowUpRow.clinic_id).in_(clinics), col(FollowUpRow.activity) == "plan-needed")
-    return select(col(FollowUpRow.case_id)).where(IS_OPEN, asks)
+    joined = select(col(FollowUpRow.case_id)).join(Case, col(Case.id) == col(FollowUpRow.case_id))
+    return joined.where(IS_OPEN, asks, col(FollowUpRow.rule) == "no-next-step")
+
+
+def _unexplained(clinics: list[int]) -> Any:
+    warned = text("patient_case.warnings_unexplained > 0")
+    return select(col(Case.id)).where(warned, col(Case.phase) != "closed", col(Case.clinic_id).in_(clinics))
+
+
+def _of_nobody(clinics: list[int]) -> Any:
+    # + 0: the index to follow is that of navigators, not one of clinics
+    here = (col(Case.clinic_id) + 0).in_(clinics)
+    return select(col(Case.id)).where(col(Case.navigator_id).is_(None), col(Case.phase) != "closed", here)
+
+
+_WANTING: dict[str, Callable[[list[int]], Any]] = {
+    "next-step": _without_plan,
+    "explanation": _unexplained,
+    "navigator": _of_nobody,
+}

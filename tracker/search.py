@@ -11,11 +11,13 @@ from sqlmodel import Session, col
 
 from tracker.casebook import CaseSummary, summary
 from tracker.models import Case, CaseTerm
-from tracker.places import Scope, case_rows
+from tracker.places import ANY, Scope, case_rows
 from tracker.terms import plain
 
 MOST = 50
 """Cases that a search shows; who finds more has typed too little."""
+_LOOKED_AT = 4 * MOST
+"""Words that are looked at: a case can be found by several of its own."""
 _PARTS = 6
 """Words of a search that are looked up; a name has no more."""
 
@@ -23,12 +25,14 @@ _PARTS = 6
 def find(session: Session, text: str, scope: Scope) -> list[CaseSummary]:
     """Cases in which every word of the text begins a part of the name or is the beginning of a number.
 
-    At most :data:`MOST`, by reference; none for a text without a letter or digit.
+    At most :data:`MOST`, by reference; none for a text without a letter or digit. First their numbers along the index
+    of words, in the clinics of the scope, and then these few cases.
     """
     words = sorted({plain(word) for word in text.split()} - {""}, key=len, reverse=True)[:_PARTS]
     if not words:
         return []
-    found = case_rows(scope).where(col(Case.id).in_(_with_all(words, scope))).order_by(col(Case.ref)).limit(MOST)
+    few = set(session.execute(_with_all(words, scope).limit(_LOOKED_AT)).scalars())
+    found = case_rows(ANY).where(col(Case.id).in_(few)).order_by(col(Case.ref)).limit(MOST)
     return [summary(row) for row in session.execute(found)]
 
 
@@ -42,7 +46,7 @@ def exact(found: Iterable[CaseSummary], text: str) -> str | None:
 def _with_all(words: list[str], scope: Scope) -> Any:
     """The cases that have a term for each word, the longest and so the rarest one first."""
     first: Any = aliased(CaseTerm)
-    found = select(first.case_id).where(*_begins(first, words[0])).distinct()
+    found = select(first.case_id).where(*_begins(first, words[0]))
     if scope.clinics is not None:
         found = found.where(first.clinic_id.in_(sorted(scope.clinics)))
     for word in words[1:]:

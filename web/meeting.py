@@ -75,7 +75,7 @@ def index() -> str:
             today=today,
             dates=planned,
             summaries=[_summary(session, item, now) for item in listed],
-            waiting=list(_waiting(session, meetings.waiting(session, on, scope(), list(days)), on)),
+            waiting=list(_waiting(session, meetings.waiting(session, on, list(days)), on)),
             may_write=viewer().may(May.WRITE),
         )
 
