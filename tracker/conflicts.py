@@ -64,4 +64,3 @@ def _facts(events: Iterable[Event]) -> dict[str, Any]:
     for event in effective(events):
         facts |= facts_in(event)
     return facts
-

@@ -218,10 +218,10 @@ class Plot:
 
 
 def plots(history: CaseHistory, events: Iterable[Event]) -> list[Plot]:
-    """A drawing for each marker and unit that was recorded as a number, and for each number among the facts."""
+    """A drawing for each marker and unit with several numbers on record, and for each number among the facts."""
     found = _results(history, events) | _numbers(history)
-    drawn = [(title, unit, sorted(readings, key=lambda r: r.on)) for (title, unit), readings in found.items()]
-    return [_plot(number, *one) for number, one in enumerate(drawn)]
+    several = [(name, sorted(readings, key=lambda r: r.on)) for name, readings in found.items() if len(readings) > 1]
+    return [_plot(number, *name, readings) for number, (name, readings) in enumerate(several)]
 
 
 def _results(history: CaseHistory, events: Iterable[Event]) -> dict[tuple[str, str], list[Reading]]:

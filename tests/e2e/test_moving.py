@@ -113,7 +113,9 @@ def test_recurrence_is_suspected_shown_and_recorded(site: Site) -> None:
 def test_a_death_ends_everything_and_can_be_undone_at_once(site: Site) -> None:
     page = site.page
     site.go("/cases/N-001")
-    move(page, "Start a treatment", {"Treatment": "Lanreotide", "Intent": "Disease control", "Start date": "2026-06-01"})
+    move(
+        page, "Start a treatment", {"Treatment": "Lanreotide", "Intent": "Disease control", "Start date": "2026-06-01"}
+    )
     if page.get_by_label("Reason to go on").count():
         for box in page.get_by_label("Reason to go on").all():
             box.fill("Started elsewhere.")

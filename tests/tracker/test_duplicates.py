@@ -44,7 +44,7 @@ def test_the_same_number_is_found_whatever_the_name(register: Installation) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "born"),
+    "name, born",
     [
         ("Grace Okafor", BORN),
         ("OKAFOR, Grace", BORN),
@@ -66,7 +66,7 @@ def test_day_and_month_may_be_swapped_and_accents_left_out(register: Installatio
 
 
 @pytest.mark.parametrize(
-    ("name", "born"),
+    "name, born",
     [("Grace Okafor", date(1975, 6, 3)), ("Peter Miller", BORN), ("Grace Miller", date(1961, 2, 27)), ("", BORN)],
 )
 def test_others_are_not_taken_for_the_same(register: Installation, name: str, born: date) -> None:

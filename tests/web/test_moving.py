@@ -100,7 +100,7 @@ def test_a_step_that_the_case_does_not_allow_says_so(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "problem"),
+    "typed, problem",
     [
         ({"on": "2027-03-13"}, "in the future"),
         ({"on": "tomorrow"}, "date"),
@@ -129,7 +129,7 @@ def test_a_double_click_records_one_step(app: Flask, fresh_register: Register) -
 
 
 @pytest.mark.parametrize(
-    ("what", "typed", "kind"),
+    "what, typed, kind",
     [
         ("note", {"text": "Prefers mornings."}, "note:added"),
         ("contact", {"channel": "phone", "outcome": "no-answer"}, "contact:attempted"),
