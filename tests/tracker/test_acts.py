@@ -85,8 +85,9 @@ def test_an_act_that_settles_nothing_is_refused(case: Installation) -> None:
     before = kinds(case)
     with pytest.raises(ChangeRefused, match="does not settle it"):
         act(case, target(case, "injection"), Entry("activity:done", date(2026, 4, 1), {"activity": "injection"}))
+    note = Entry("note:added", TODAY, {"text": "x"})
     with pytest.raises(ChangeRefused, match="another follow-up of the same kind"):
-        act(case, target(case, "visit"), Entry("note:added", TODAY, {"text": "x"}), holds=lambda row: row.status != "open")
+        act(case, target(case, "visit"), note, holds=lambda row: row.status != "open")
     assert kinds(case) == before
 
 
