@@ -35,9 +35,10 @@ def run(port: int, with_demo: bool) -> None:
         if with_demo and _is_empty(d):
             click.echo("Making 120 made-up patients ...", err=True)
             fill(d, 120, 1)
+        password = demo_password(d) if with_demo and is_demo(d) else None
         ticking.tick(d.database, d.settings, d.secret, d.now)
         _greet(d, port)
-        _tell_how_to_sign_in(d, port, with_demo=with_demo)
+        _tell_how_to_sign_in(d, port, password)
     _serve(port, with_scheduler=True)
 
 
@@ -105,11 +106,10 @@ def _greet(d: Desk, port: int) -> None:
     print_items(items[:10])
 
 
-def _tell_how_to_sign_in(d: Desk, port: int, *, with_demo: bool) -> None:
+def _tell_how_to_sign_in(d: Desk, port: int, password: str | None) -> None:
     """The accounts of a demonstration, a link for the very first account, or just the address."""
     site = f"http://127.0.0.1:{port}"
-    if with_demo and is_demo(d):
-        tell_demo_accounts(demo_password(d))
+    tell_demo_accounts(password)
     with d.writing() as writing:
         first = links.for_first(writing, d.secret)
     if first:
