@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sqlmodel import Session, select
 from tests.tracker.conftest import NOW, Installation
 from tests.tracker.histories import lanreotide
 from tracker import cases, tallies
+from tracker import tick as ticking
 from tracker.demo import demo_cohort
 from tracker.models import FollowUpRow, Tally
 from tracker.pathways import shipped
@@ -119,4 +121,24 @@ def test_numbers_that_were_tampered_with_are_found_and_counted_anew(place: Insta
         tallies.recount(session)
     assert _wrong(place) == []
     tallies.add_up(place.database)
+    assert _wrong(place) == []
+
+
+def test_the_night_counts_anew_what_is_wrong_and_a_tick_adds_up(place: Installation) -> None:
+    place.replay(lanreotide())
+    place.tick()
+    assert ticking.nightly(place.database, NOW)
+    assert not ticking.nightly(place.database, NOW)
+    with place.database.writing() as session:
+        session.execute(text("DELETE FROM tally"))
+    assert _wrong(place)
+    assert ticking.nightly(place.database, NOW + timedelta(days=1))
+    assert _wrong(place) == []
+
+
+def test_two_who_add_up_at_once_take_each_change_once(place: Installation) -> None:
+    _cohort(place)
+    with ThreadPoolExecutor(2) as pool:
+        taken = [pool.submit(tallies.add_up, place.database, 7) for _ in range(2)]
+        assert sum(one.result() for one in taken) > 40
     assert _wrong(place) == []
