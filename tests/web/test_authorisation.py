@@ -192,7 +192,8 @@ def address(app: Flask, name: str, thing: dict[str, Any]) -> str:
     if rule.endpoint == "outbox.decide":
         known["act"] = "send-again"
     values = {argument: known[argument] for argument in rule.arguments}
-    return app.url_map.bind("localhost").build(rule.endpoint, values, method=name.partition(" ")[0])
+    built = app.url_map.bind("localhost").build(rule.endpoint, values, method=name.partition(" ")[0])
+    return f"{built}?item=1" if rule.endpoint == "acting.form" else built
 
 
 def ask(client: FlaskClient, name: str, where: str, **form: str) -> TestResponse:

@@ -1,0 +1,105 @@
+"""Signing in, accounts, administration and audit in a browser: with the keyboard, for everybody, on a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+from pyotp import TOTP
+
+from tests.browser import PageWatch, watched_context
+from tests.e2e.conftest import APPS, serving, signed_in
+from tests.e2e.test_pages import assert_sound
+from tests.web.people import PASSWORD, person
+from tests.web.register import NOW, seeded_register
+from tracker import links
+from tracker.access import Role
+from tracker.models import Account
+from web.desk import desk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ELLA, ADA = "ella@example.org", "ada@example.org"
+
+
+@pytest.fixture(scope="module")
+def entrance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Nobody is signed in here unless a test does it; hence another name than ``site``."""
+    for address in serving(seeded_register(tmp_path_factory.mktemp("entrance"))):
+        place = desk(APPS[address])
+        person(place, ELLA, {"North": {Role.NAVIGATOR, Role.AUDITOR}})
+        person(place, ADA, {}, administrator=True)
+        yield address
+
+
+def test_whoever_knows_the_password_comes_in_with_the_keyboard_and_goes_where_they_wanted(
+    page: Page, entrance: str
+) -> None:
+    page.goto(entrance + "/cases/N-001")
+    expect(page).to_have_url(entrance + "/login")
+    assert_sound(page)
+    page.keyboard.type(ELLA)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(entrance + "/cases/N-001")
+    page.get_by_text("ella@example.org").first.click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_and_asked(page: Page, entrance: str, page_watch: PageWatch) -> None:
+    page_watch.allow("status of 401")
+    signed_in(page.context, entrance, ELLA)
+    page.goto(entrance + "/account")
+    assert_sound(page)
+    page.locator("#begin-current").fill(PASSWORD)
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.get_by_role("img", name="as a picture")).to_be_visible()
+    assert_sound(page)
+    totp = TOTP((page.locator(".code.key").text_content() or "").replace(" ", "").strip())
+    page.get_by_label("The six digits").fill(totp.at(NOW))
+    page.get_by_role("button", name="Turn it on").click()
+    code = page.locator(".codes li").first.text_content() or ""
+    assert_sound(page)
+    page.context.clear_cookies()
+    page.goto(entrance + "/login")
+    page.get_by_label("E-mail address").fill(ELLA)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Your code")).to_be_visible()
+    page.get_by_label("The six digits").fill("000000")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_contain_text("This code is not right")
+    assert_sound(page)
+    page.get_by_label("The six digits").fill(code)
+    page.get_by_role("button", name="Go on").click()
+    expect(page).to_have_url(entrance + "/")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_of_accounts_are_accessible_and_fit(browser: Browser, entrance: str, width: int) -> None:
+    watch = PageWatch()
+    watch.allow("status of 40[34]")
+    place = desk(APPS[entrance])
+    with place.writing("test:people") as writing:
+        made = writing.session.get_one(Account, 1)
+        token = links.for_account(writing, place.secret, made)
+    with watched_context(browser, watch, viewport={"width": width, "height": 844}) as context:
+        page = context.new_page()
+        for address in ("/login", f"/welcome/{token}", "/welcome/over"):
+            page.goto(entrance + address)
+            assert_sound(page)
+        signed_in(context, entrance, ADA)
+        for address in ("/admin", "/admin/accounts/1", "/admin/clinics/1", "/account", "/cases"):
+            page.goto(entrance + address)
+            assert_sound(page)
+        signed_in(context, entrance, ELLA)
+        page.goto(entrance + "/cases/N-001")
+        for address in ("/audit", "/audit?what=entries", "/account"):
+            page.goto(entrance + address)
+            assert_sound(page)
+    assert not watch.problems
