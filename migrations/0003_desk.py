@@ -382,7 +382,8 @@ def _index_what_is_there() -> None:
     """The words by which each case is found, read from the names and numbers that are on record."""
     connection, last = op.get_bind(), 0
     named = sa.text(
-        "SELECT c.id, c.clinic_id, p.name, p.ref, p.mrn, c.ref FROM patient_case c JOIN patient p ON p.id = c.patient_id"
+        "SELECT c.id, c.clinic_id, p.name, p.ref, p.mrn, c.ref FROM patient_case c"
+        " JOIN patient p ON p.id = c.patient_id"
         " WHERE c.id > :last ORDER BY c.id LIMIT :at_once"
     )
     adding = sa.text("INSERT INTO case_term (case_id, clinic_id, term) VALUES (:case_id, :clinic_id, :term)")
