@@ -58,7 +58,11 @@ def site(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> It
             signed_in(other, url, "ben@example.org")
             return other.new_page()
 
+        for one in (context, other):
+            one.set_default_timeout(40_000)  # three pages of a busy machine may take so long
+        expect.set_options(timeout=20_000)
         yield Site(register, url, context.new_page(), open_other)
+        expect.set_options(timeout=5_000)
     next(served, None)
     assert not watch.problems
 
@@ -81,7 +85,7 @@ def move(page: Page, trigger: str, typed: dict[str, str], *, check: bool = True)
 
 
 def fill(page: Page, label: str, value: str) -> None:
-    field = page.get_by_label(label, exact=False).first
+    field = page.locator("main").get_by_label(label, exact=False).first
     if field.evaluate("one => one.tagName") == "SELECT":
         field.select_option(label=value)
     else:
@@ -113,13 +117,8 @@ def test_recurrence_is_suspected_shown_and_recorded(site: Site) -> None:
 def test_a_death_ends_everything_and_can_be_undone_at_once(site: Site) -> None:
     page = site.page
     site.go("/cases/N-001")
-    move(
-        page, "Start a treatment", {"Treatment": "Lanreotide", "Intent": "Disease control", "Start date": "2026-06-01"}
-    )
-    if page.get_by_label("Reason to go on").count():
-        for box in page.get_by_label("Reason to go on").all():
-            box.fill("Started elsewhere.")
-    record(page)
+    lanreotide = {"Treatment": "Lanreotide", "Intent": "Disease control", "Start date": "2026-06-01"}
+    step(page, "Start a treatment", lanreotide)
     move(page, "Record death", {"Date of death": "2027-03-01"})
     expect(page.get_by_text("Treatment ends: Lanreotide")).to_be_visible()
     expect(page.locator("#preview")).to_contain_text("will be withheld")
@@ -128,6 +127,35 @@ def test_a_death_ends_everything_and_can_be_undone_at_once(site: Site) -> None:
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Undone.")).to_be_visible()
     assert site.state("N-001") == "therapy.active"
+
+
+def test_a_new_patient_goes_from_referral_to_surveillance(site: Site) -> None:
+    page = site.page
+    site.go("/cases/new")
+    assert_sound(page)
+    fill(page, "Name", "Hanna Lind")
+    fill(page, "Referred on", "2026-01-05")
+    page.get_by_role("button", name="Open the case").click()
+    expect(page.get_by_role("heading", name="Hanna Lind")).to_be_visible()
+    ref = page.url.rpartition("/")[2].partition("#")[0]
+    step(page, "Confirm histology", {"Date": "2026-01-20", "Differentiation": "Well differentiated", "Ki-67": "2"})
+    facts = {"Stage": "I", "Primary site": "Pancreas", "Hormone syndrome": "None (non-functional)"}
+    step(page, "Refer to the team meeting", {"Date": "2026-02-01"} | facts)
+    step(page, "Assign to localised disease", {"Date": "2026-02-10", "Reviewed by the team on": "2026-02-09"})
+    surgery = {"Start date": "2026-03-02", "Treatment": "Distal pancreatectomy", "Intent": "Curative"}
+    step(page, "Start a treatment", surgery)
+    step(page, "End a treatment", {"End date": "2026-03-20", "End reason": "completed"})
+    step(page, "Begin surveillance after curative treatment", {"Date": "2026-04-01", "Resection margin": "R0 (clear)"})
+    assert site.state(ref) == "surveillance.post_curative"
+    expect(page.locator("#journey")).to_contain_text("urveillance")
+
+
+def step(page: Page, trigger: str, typed: dict[str, str]) -> None:
+    """One step, with a reason for each warning that it meets."""
+    move(page, trigger, typed, check=False)
+    for box in page.get_by_label("Reason to go on").all():
+        box.fill("Agreed with the team.")
+    record(page)
 
 
 def test_two_people_on_one_case_lose_nothing(site: Site) -> None:
