@@ -154,7 +154,7 @@ def test_the_keyboard_alone_does_a_line_and_goes_to_the_next(wide: Desk) -> None
     keys.press("j")
     expect(wide.page.locator("tbody.wl-line").nth(1).locator("[data-first]")).to_be_focused()
     keys.press("n")
-    expect(wide.page.get_by_label("Note")).to_be_focused()
+    expect(wide.page.get_by_role("textbox", name="Note")).to_be_focused()
     keys.press("Escape")
     expect(wide.page.locator("form.wl-form")).to_have_count(0)
     expect(wide.page.locator("tbody.wl-line").nth(1).locator("[data-first]")).to_be_focused()
