@@ -138,3 +138,26 @@ def test_merging_is_for_leads_and_within_their_clinics(app: Flask, fresh_registe
 def test_the_form_names_its_fields(app: Flask) -> None:
     _, asked = form_on(app.test_client().get(NEW), NEW)
     assert {"name", "birth_date", "sex", "mrn", "clinic", "on", "state", "navigator", "ref"} <= asked.keys()
+
+
+def test_a_new_patient_goes_from_referral_to_surveillance(app: Flask, fresh_register: Register) -> None:
+    client = app.test_client()
+    send(client, client.get(NEW), NEW, name="Hanna Lind", on="2026-01-05", **NORTH)
+    surgery = {"treatment": "distal-pancreatectomy", "intent": "curative"}
+    steps = {
+        "confirm_histology": {"on": "2026-01-20", "differentiation": "well", "ki67_percent": "2"},
+        "refer_to_mdt": {"on": "2026-02-01", "stage": "I", "primary_site": "pancreas", "syndrome": "none"},
+        "assign_localized": {"on": "2026-02-10", "mdt_reviewed_on": "2026-02-09"},
+        "start_line": {"on": "2026-03-02", **surgery},
+        "end_line": {"on": "2026-03-20", "reason": "completed"},
+        "begin_surveillance": {"on": "2026-04-01", "resection_margin": "R0"},
+    }
+    for trigger, typed in steps.items():
+        path = f"/cases/C-0003/move/{trigger}"
+        seen = send(client, client.get(path), path, **typed)
+        assert seen.status_code == 200, (trigger, words(seen))
+        asked = [name.removeprefix("reason.") for name in form_on(seen, path)[1] if name.startswith("reason.")]
+        done = send(client, seen, path, **{f"reason__{warning}": "Agreed." for warning in asked})
+        assert done.status_code == 303, (trigger, words(done))
+    with fresh_register.database.reading() as session:
+        assert cases.find(session, "C-0003").state == "surveillance.post_curative"
