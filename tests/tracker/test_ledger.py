@@ -143,6 +143,24 @@ def test_a_reminder_that_the_sweep_left_out_is_missing(place: Installation) -> N
     assert any("has not been raised" in finding for finding in verdict(place).findings)
 
 
+def test_what_came_due_on_the_day_of_the_last_sweep_was_left_out_by_it(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    place.now = OPENS
+    place.tick()
+    opened = "UPDATE reminder SET status = 'pending', raised_at = NULL, sent_at = NULL, digest_id = NULL"
+    tamper(place, f"{opened} WHERE remind_on = '2026-04-24'")
+    assert not any("has not been raised" in finding for finding in verdict(place).findings)
+    place.now += timedelta(days=1)
+    assert any("has not been raised" in finding for finding in verdict(place).findings)
+
+
+def test_a_case_whose_seal_is_not_that_of_its_last_event_is_named(kept: Installation) -> None:
+    with kept.database.writing() as session:
+        case = session.exec(select(Case).where(Case.ref == "N-002")).one()
+        case.head_mac = bytes(32)
+    assert ["N-002" in finding for finding in verdict(kept).findings] == [True]
+
+
 def test_what_came_in_after_the_last_sweep_was_not_left_out_by_it(place: Installation) -> None:
     place.replay(lanreotide("N-001"), now=place.now - timedelta(hours=1))
     place.tick()
