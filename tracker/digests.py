@@ -242,8 +242,8 @@ class _Desk:
         ]
         stored = self.session.execute(insert(Digest).returning(col(Digest.key), col(Digest.id)), digests)
         ids = {row[0]: row[1] for row in stored}
-        told_by = [{"reminder": row.id, "digest": ids[key]} for key, (_, rows) in told.items() for row in rows]
-        self.session.connection().execute(_TOLD_BY, told_by)
+        for key, (_, rows) in told.items():
+            _tell_in(self.session, ids[key], rows)
         messages = [
             {
                 "key": key,
@@ -261,7 +261,17 @@ class _Desk:
 
 
 _REMINDERS = Reminder.metadata.tables["reminder"]
-_TOLD_BY = update(_REMINDERS).where(_REMINDERS.c.id == bindparam("reminder")).values(digest_id=bindparam("digest"))
+_TELL_IN = (
+    update(_REMINDERS)
+    .where(_REMINDERS.c.id.in_(bindparam("reminders", expanding=True)))
+    .values(digest_id=bindparam("digest"))
+)
+
+
+def _tell_in(session: Session, digest_id: int, rows: Sequence[Row[Any]]) -> None:
+    """These reminders are told in a digest: by a statement for some hundreds, not by one for each."""
+    for ids in parts([row.id for row in rows]):
+        session.connection().execute(_TELL_IN, {"reminders": ids, "digest": digest_id})
 
 
 def _not_left(session: Session, ready: Sequence[_Recipient]) -> dict[str, list[int]]:
@@ -297,7 +307,7 @@ def _take_back(session: Session, digest_id: int, now: datetime) -> None:
 def _tell_too(session: Session, digest_id: int, to: _Recipient, now: datetime) -> None:
     """What is urgent goes into the digest that waits anyway, instead of a second mail on a day without digests."""
     rows = _to_tell(session, [to])[to.email]
-    session.connection().execute(_TOLD_BY, [{"reminder": row.id, "digest": digest_id} for row in rows])
+    _tell_in(session, digest_id, rows)
     _change_waiting(session, digest_id, {"stale": True, "next_try_at": now})
 
 

@@ -85,7 +85,7 @@ def _reconcile_reminders(writing: Writing, case: Case, planned: Plan) -> None:
         told_by, handed_over = row.digest_id, row.navigator_id != case.navigator_id
         row.navigator_id = case.navigator_id
         if row.status == "sent" or (row.status == "raised" and told_by in gone):
-            row.reason = _after_death(case, _local(writing, case, row.sent_at or row.raised_at or writing.now))
+            row.reason = _after_death(writing, case, row)
         else:
             _bring_up_to_date(writing, row, wanted.get(key), planned.follow_ups.get(row.follow_up_key), today)
             if handed_over:
@@ -167,10 +167,12 @@ def _why_withheld(row: Reminder, item: FollowUp | None) -> str:
     return recall.why_withheld(row.due_on, item.window.due_on, item.status, item.ended_on)
 
 
-def _after_death(case: Case, told_on: date) -> str | None:
+def _after_death(writing: Writing, case: Case, row: Reminder) -> str | None:
     """What is said of a reminder that went out after a death that was learned of late."""
-    late = case.died_on is not None and told_on >= case.died_on
-    return f"sent after the death on {case.died_on}" if late else None
+    if case.died_on is None:
+        return None
+    told_on = _local(writing, case, row.sent_at or row.raised_at or writing.now)
+    return f"sent after the death on {case.died_on}" if told_on >= case.died_on else None
 
 
 def _insert_reminders(writing: Writing, case: Case, steps: Iterable[dict[str, Any]]) -> None:

@@ -32,7 +32,8 @@ def installation(database_url: str = "") -> Iterator[Installation]:
 def multiply(place: Installation, cases: int, *, navigators: int = 1, rule: str = "") -> None:
     """One real case, and copies of its rows until there are so many, all with reminders far ahead.
 
-    Works on both databases. ``rule`` keeps the open follow-up of one rule alone, for a million cases.
+    Works on both databases. ``rule`` keeps the open follow-up of one rule alone, for a million cases, and lets it be
+    due far ahead as well: what is overdue in a real register is a small part of it.
     """
     place.replay(lanreotide("N-0"))
     with place.database.writing() as session:
@@ -48,6 +49,9 @@ def multiply(place: Installation, cases: int, *, navigators: int = 1, rule: str 
         _copy(place, table, {"case_id": "i", "id": ""}, "case_id = 1", cases)
     with place.database.writing() as session:
         session.execute(text("UPDATE reminder SET status = 'pending', raised_at = NULL, remind_on = '2030-01-01'"))
+        if rule:
+            session.execute(text("UPDATE follow_up SET due_on = '2030-01-01', late_on = '2030-01-04'"))
+            session.execute(text("UPDATE reminder SET due_on = '2030-01-01'"))
         for table in ("reminder", "follow_up"):
             spread = f"UPDATE {table} SET navigator_id = {FIRST_NAVIGATOR} + case_id % {navigators}"
             session.execute(text(spread))
@@ -57,16 +61,19 @@ def multiply(place: Installation, cases: int, *, navigators: int = 1, rule: str 
 def make_due(place: Installation, number: int, steps: int = 2) -> None:
     """So many reminders are due: ``steps`` of each of the first cases."""
     chosen = ("due", "overdue", "opens")[:steps]
+    last = {"last": number // steps}
     with place.database.writing() as session:
+        late = "UPDATE follow_up SET due_on = '2026-11-16', late_on = '2026-11-19' WHERE case_id <= :last"
+        session.execute(text(late), last)
         session.execute(
             text(
-                "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL, sent_at = NULL"
-                " WHERE case_id <= :last"
+                "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL, sent_at = NULL,"
+                " due_on = '2026-11-16' WHERE case_id <= :last"
             ),
-            {"last": number // steps},
+            last,
         )
         due = text("UPDATE reminder SET remind_on = '2026-11-20' WHERE case_id <= :last AND step IN :steps")
-        session.execute(due.bindparams(bindparam("steps", expanding=True)), {"last": number // steps, "steps": chosen})
+        session.execute(due.bindparams(bindparam("steps", expanding=True)), last | {"steps": chosen})
         session.execute(text("DELETE FROM outbox_message"))
         session.execute(text("DELETE FROM digest"))
 

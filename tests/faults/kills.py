@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -240,6 +241,7 @@ def main() -> None:
     parser.add_argument("--sabotage", choices=sorted(SABOTAGE))
     parser.add_argument("--until-found", action="store_true", help="stop at the first loss or duplicate")
     wanted = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="net-kills-")))
         url = os.environ.get("FAULTS_DATABASE_URL", "")

@@ -13,7 +13,7 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide, referred
 from tracker import balance
 from tracker.ledger import verify
-from tracker.models import Digest, FollowUpRow, Heartbeat, ImportRun, LedgerCheck, OutboxMessage, Reminder
+from tracker.models import Clinic, Digest, FollowUpRow, Heartbeat, ImportRun, LedgerCheck, OutboxMessage, Reminder
 
 OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
 """A Friday: the injection of ``lanreotide()`` opens, and its first step is told. The next is due on Monday."""
@@ -185,9 +185,23 @@ def test_what_is_told_or_waits_for_its_message_is_not_forgotten(told: Installati
     assert findings(told) == []
 
 
-def test_who_wants_no_digests_is_not_forgotten(told: Installation) -> None:
+@pytest.mark.parametrize("lead", [None, "lead@example.org"])
+def test_who_wants_no_digests_is_not_forgotten(told: Installation, lead: str | None) -> None:
     make_raised(told, "due", at=OPENS - 40 * DAY)
-    tamper(told, "UPDATE person SET digest_days = ''")
+    tamper(told, "UPDATE person SET digest_days = ''", update(Clinic).values(lead_email=lead))
+    assert findings(told) == []
+
+
+def test_what_is_in_a_message_that_may_have_left_waits_for_it_and_not_to_be_told(told: Installation) -> None:
+    """Neither what has ended meanwhile nor what was raised long ago is in want of a digest."""
+    tamper(
+        told,
+        "UPDATE outbox_message SET state = 'uncertain', settled_at = NULL, doubted_at = created_at",
+        update(Reminder)
+        .where(col(Reminder.status) == "sent")
+        .values(status="raised", sent_at=None, raised_at=OPENS - 40 * DAY),
+        "UPDATE follow_up SET status = 'done', ended_on = '2026-04-24' WHERE status = 'open' AND case_id = 1",
+    )
     assert findings(told) == []
 
 
@@ -280,15 +294,16 @@ def test_each_clinic_is_asked_by_its_own_date(left_out: Installation) -> None:
     noon = OPENS + DAY + timedelta(hours=4, minutes=30)
     left_out.tick(noon)
     tamper(left_out, update(ImportRun).values(at=OPENS - 9 * DAY))
+    tamper(left_out, f"{UNRAISED} WHERE status IN ('raised', 'sent') AND case_id = 1")
     tamper(left_out, the_one_left_out().values(remind_on=date(2026, 4, 25)))
     saturday = {"remind_on": date(2026, 4, 25), "status": "pending", "raised_at": None, "digest_id": None}
     tamper(
         left_out,
         update(Reminder).where(col(Reminder.clinic_id) == 2, col(Reminder.status) == "raised").values(**saturday),
     )
-    assert [one for one in findings(left_out, noon) if "clinic" in one] == [
-        "1 reminders of clinic 2 were due and are not raised"
-    ]
+    of_east = "1 reminders of clinic 2 were due and are not raised"
+    assert [one for one in findings(left_out, noon) if "clinic" in one] == [of_east]
+    assert [one for one in findings(left_out, noon + DAY) if "clinic" in one] == [NOT_RAISED, of_east]
 
 
 # The numbers -----------------------------------------------------------------------------------------------

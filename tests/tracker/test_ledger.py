@@ -11,9 +11,10 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
 from tracker import cases, chain, pathways
 from tracker.ledger import Verdict, verify
-from tracker.models import Case, CaseEvent, FollowUpRow, Reminder
+from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Reminder
 
 OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
+DUE = OPENS + timedelta(days=3)
 
 
 def verdict(place: Installation) -> Verdict:
@@ -108,10 +109,19 @@ def test_one_changed_byte_in_an_event_row_is_named(kept: Installation, change: s
         ("DELETE FROM case_event WHERE case_id = 1 AND seq = 3", "an event before it is missing"),
         ("DELETE FROM case_event WHERE case_id = 1 AND seq = 8", "7 of 8 events are there"),
         ("UPDATE case_event SET mac = head_mac FROM patient_case WHERE case_id = 1 AND seq = 2", "case_event row 2"),
-        ("UPDATE patient_case SET state = 'closed.deceased' WHERE id = 1", "state is not what its events say"),
+        (
+            "UPDATE patient_case SET state = 'closed.deceased' WHERE id = 1",
+            "patient_case row 1 (case N-001): state is not what its events say",
+        ),
         ("UPDATE patient_case SET version = 9 WHERE id = 1", "of 9 events are there"),
         ("UPDATE follow_up SET due_on = '2027-01-01' WHERE id = 2", "follow_up row 2"),
         ("DELETE FROM follow_up WHERE id = 2", "has no row"),
+        ("UPDATE follow_up SET navigator_id = NULL WHERE id = 2", "navigator_id is not as planned"),
+        ("UPDATE reminder SET navigator_id = NULL WHERE id = 1", "its navigator is not the case's"),
+        (
+            "UPDATE reminder SET step = 'sometime', status = 'pending', raised_at = NULL WHERE id = 1",
+            "the plan says None",
+        ),
         ("UPDATE patient SET name = 'Somebody Else' WHERE id = 1", "patient row 1 (case N-001): name is not what"),
         ("UPDATE patient SET birth_date = '1961-03-01' WHERE id = 2", "patient row 2 (case N-002): birth_date is not"),
         ("UPDATE person SET email = 'eve@example.org' WHERE id = 1", "its navigator is not what its events say"),
@@ -143,6 +153,24 @@ def test_a_reminder_that_the_sweep_left_out_is_missing(place: Installation) -> N
     assert any("has not been raised" in finding for finding in verdict(place).findings)
 
 
+def test_what_came_due_on_the_day_of_the_last_sweep_was_left_out_by_it(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    place.now = OPENS
+    place.tick()
+    opened = "UPDATE reminder SET status = 'pending', raised_at = NULL, sent_at = NULL, digest_id = NULL"
+    tamper(place, f"{opened} WHERE remind_on = '2026-04-24'")
+    assert not any("has not been raised" in finding for finding in verdict(place).findings)
+    place.now += timedelta(days=1)
+    assert any("has not been raised" in finding for finding in verdict(place).findings)
+
+
+def test_a_case_whose_seal_is_not_that_of_its_last_event_is_named(kept: Installation) -> None:
+    with kept.database.writing() as session:
+        case = session.exec(select(Case).where(Case.ref == "N-002")).one()
+        case.head_mac = bytes(32)
+    assert ["N-002" in finding for finding in verdict(kept).findings] == [True]
+
+
 def test_what_came_in_after_the_last_sweep_was_not_left_out_by_it(place: Installation) -> None:
     place.replay(lanreotide("N-001"), now=place.now - timedelta(hours=1))
     place.tick()
@@ -166,6 +194,36 @@ def beyond_the_rules(place: Installation, *statements: str) -> None:
         cursor.execute(statement)
     raw.commit()
     raw.close()
+
+
+def test_a_follow_up_in_another_clinic_than_its_case_is_named(kept: Installation) -> None:
+    with kept.database.writing() as session:
+        session.add(Clinic(id=9, name="South", timezone="UTC"))
+        session.flush()
+        session.get_one(FollowUpRow, 2).clinic_id = 9
+    assert [finding.endswith("clinic_id is not as planned") for finding in verdict(kept).findings] == [True]
+
+
+@pytest.mark.parametrize("step, now, expected", [("opens", OPENS, 2), ("due", OPENS, 2), ("due", DUE, 4)])
+def test_a_reminder_that_is_gone_is_expected_from_its_day_on(
+    place: Installation, step: str, now: datetime, expected: int
+) -> None:
+    """Of each of two cases one step is told on the 24th and the next on the 27th; of one case they are gone."""
+    place.replay(lanreotide("N-001") + lanreotide("N-002"), now=OPENS - timedelta(days=5))
+    tamper(place, f"DELETE FROM reminder WHERE case_id = 1 AND step = '{step}'")
+    place.now = now
+    found = verdict(place)
+    assert found.expected == expected
+    assert all("is not in the ledger" in one for one in found.missing)
+
+
+def test_what_a_clock_that_ran_ahead_has_raised_is_expected_and_waits(place: Installation) -> None:
+    place.replay(lanreotide(), now=OPENS - timedelta(days=5))
+    early = f"UPDATE reminder SET status = 'raised', raised_at = '{OPENS:%Y-%m-%d %H:%M:%S}'"
+    tamper(place, f"{early} WHERE step = 'due' AND due_on = '2026-04-27'")
+    place.now = OPENS
+    found = verdict(place)
+    assert (found.expected, found.raised, found.pending) == (2, 1, 2)
 
 
 def test_events_of_no_case_are_counted(kept: Installation) -> None:
