@@ -21,7 +21,7 @@ from tracker.clock import local_date
 from tracker.db import Database
 from tracker.mail.digest import DigestItem, Letter, compose
 from tracker.models import WAITING, Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
-from tracker.recall import mark_stale_to, parts, quietly, raised_in, release
+from tracker.recall import mark_stale_to, parts, quietly, raised_in, release, told_of
 from workflows.limits import checked_email
 
 __all__ = ["Sender", "compose_digests", "look_again", "mark_stale_to", "message_id", "quietly", "release"]
@@ -278,8 +278,7 @@ def _not_left(session: Session, ready: Sequence[_Recipient]) -> dict[str, list[i
     """By address, the digests of earlier days that still wait for people of one clinic, oldest first."""
     waiting = (
         select(col(OutboxMessage.recipient), col(OutboxMessage.digest_id))
-        .join(Digest, col(Digest.id) == col(OutboxMessage.digest_id))
-        .where(WAITING, col(Digest.clinic_id) == ready[0].clinic_id)
+        .where(WAITING, told_of(ready[0].clinic_id))
         .where(col(OutboxMessage.recipient).in_([to.email for to in ready]))
         .order_by(col(OutboxMessage.digest_id))
     )

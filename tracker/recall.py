@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlmodel import Session, col
 
-from tracker.models import Digest, FollowUpRow, OutboxMessage, Reminder
+from tracker.models import IN_HAND, IN_QUESTION, WAITING, Digest, FollowUpRow, OutboxMessage, Reminder
 
 _AT_ONCE = 500
 """Rows named in one statement."""
@@ -74,15 +74,24 @@ def mark_stale(session: Session, digest_ids: Collection[int]) -> None:
 
 def mark_stale_to(session: Session, recipient: str) -> None:
     """What waits for somebody is looked at again before it leaves: they may be away now, or hear of less."""
-    waiting = and_(col(OutboxMessage.recipient) == recipient, col(OutboxMessage.settled_at).is_(None))
-    session.execute(quietly(update(OutboxMessage).where(waiting).values(stale=True)))
+    _mark_unsettled(session, col(OutboxMessage.recipient) == recipient)
 
 
 def mark_stale_of(session: Session, clinic_id: int | None) -> None:
     """The same for all that waits for the people of a clinic, whose ways have changed."""
-    of_clinic = select(col(Digest.id)).where(col(Digest.clinic_id) == clinic_id)
-    waiting = and_(col(OutboxMessage.digest_id).in_(of_clinic), col(OutboxMessage.settled_at).is_(None))
-    session.execute(quietly(update(OutboxMessage).where(waiting).values(stale=True)))
+    _mark_unsettled(session, told_of(clinic_id))
+
+
+def told_of(clinic_id: int | None) -> ColumnElement[bool]:
+    """The messages of a clinic, asked of each message: a join would begin with every digest there has ever been."""
+    of_clinic = and_(col(Digest.id) == col(OutboxMessage.digest_id), col(Digest.clinic_id) == clinic_id)
+    return select(col(Digest.id)).where(of_clinic).exists()
+
+
+def _mark_unsettled(session: Session, which: ColumnElement[bool]) -> None:
+    """One index after the other, for together they are read as the whole table."""
+    for part in (WAITING, IN_HAND, IN_QUESTION):
+        session.execute(quietly(update(OutboxMessage).where(part, which).values(stale=True)))
 
 
 def parts(values: list[Any], size: int = _AT_ONCE) -> Iterator[list[Any]]:

@@ -89,13 +89,13 @@ class Navigators:
 
     def _item(self, writing: Writing) -> tuple[str, FollowUpRow]:
         """An open item that may be done by now, and its case."""
-        last = writing.session.exec(select(func.max(FollowUpRow.id))).one() or 0
+        last = writing.session.exec(select(func.max(Case.id))).one() or 0
         found = (
             select(Case.ref, FollowUpRow)
             .join(Case)
             .where(FollowUpRow.status == "open", FollowUpRow.opens_on <= writing.now.date())
-            .where(col(FollowUpRow.id) >= self.random.randint(0, last))
-            .order_by(col(FollowUpRow.id))
+            .where(col(FollowUpRow.case_id) >= self.random.randint(0, last))
+            .order_by(col(FollowUpRow.case_id), col(FollowUpRow.id))
         )
         item = writing.session.exec(found.limit(1)).first()
         if item is None:

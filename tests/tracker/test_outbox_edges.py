@@ -64,7 +64,8 @@ def test_whoever_was_overtaken_while_the_message_left_does_not_settle_it(place: 
     assert (message(place).state, reminder(place).status) == ("transmitting", "raised")
 
 
-def test_what_was_settled_by_hand_while_it_was_on_its_way_stays_settled(place: Installation) -> None:
+@pytest.mark.parametrize("answer", [REJECTED, SENT])
+def test_what_was_settled_by_hand_while_it_was_on_its_way_stays_settled(place: Installation, answer: Outcome) -> None:
     with_digests(place, 1)
 
     class Slow(Post):
@@ -72,10 +73,34 @@ def test_what_was_settled_by_hand_while_it_was_on_its_way_stays_settled(place: I
             leave()
             outbox.recover(place.database, OPENS + outbox.LEASE + MINUTE)
             by_hand(place, outbox.settle_as_arrived)
-            return REJECTED
+            return answer
 
-    assert deliver(place, Slow()).rejected == 0
+    done = deliver(place, Slow())
+    assert (done.rejected, done.sent) == (0, 0)
     assert (message(place).state, message(place).settled_by) == ("sent", "ana@example.org")
+
+
+@pytest.mark.parametrize("answer, state", [(REJECTED, "rejected"), (DEFERRED, "retry_wait")])
+def test_a_refusal_that_comes_after_the_lease_ran_out_ends_the_doubt_too(
+    place: Installation, answer: Outcome, state: str
+) -> None:
+    with_digests(place, 1)
+
+    class Slow(Post):
+        def send(self, parcel: Parcel, leave: Callable[[], bool]) -> Outcome:
+            leave()
+            outbox.recover(place.database, OPENS + outbox.LEASE + MINUTE)
+            return answer
+
+    deliver(place, Slow())
+    assert message(place).state == state
+
+
+def test_what_is_to_be_tried_later_is_not_taken_along(place: Installation) -> None:
+    with_digests(place, 2)
+    change(place, 2, next_try_at=OPENS + MINUTE)
+    assert deliver(place, Post(SENT)).sent == 1
+    assert states(place) == ["sent", "queued"]
 
 
 def test_a_claim_that_somebody_put_back_is_not_sent_from_the_first_hand(place: Installation) -> None:
@@ -291,6 +316,7 @@ def test_where_nothing_waits_each_way_counts_nothing(place: Installation) -> Non
 def test_of_several_in_doubt_each_is_asked_for_and_settled_by_itself(place: Installation) -> None:
     with_digests(place, 3)
     deliver(place, Post(UNCERTAIN))
+    change(place, 2, created_at=OPENS + MINUTE)
     found = messages(place)
     asked = []
 
