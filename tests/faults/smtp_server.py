@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -259,8 +259,9 @@ class Session:
     def on_data(self, rest: str) -> None:
         if not self.recipient:
             return self.say(b"503 not now\r\n")
-        if self.answer("data", 354, "go on"):
-            self.take()
+        with self.server.in_hand() as settled:
+            if self.answer("data", 354, "go on"):
+                self.take(settled)
         return None
 
     def on_rset(self, rest: str) -> None:
@@ -276,9 +277,10 @@ class Session:
 
     # The message ---------------------------------------------------------------------------------------------
 
-    def take(self) -> None:
+    def take(self, settled: Callable[[], None]) -> None:
         outcome = self.server.outcome("payload")
         if outcome != "ok":
+            settled()
             self.break_in(outcome)
         try:
             content = self.content()
@@ -292,6 +294,7 @@ class Session:
         outcome = self.server.outcome("dot")
         if outcome == "ok" or outcome in LOST:
             self.server.journal.keep(accepted)
+        settled()
         if outcome == "ok":
             self.say(b"250 ok, taken\r\n")
         else:
@@ -369,6 +372,7 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         self.connections = 0
         self.silence, self.drop_seconds, self.jitter, self.pause = 60.0, 0.02, 0.0, 0.0
         self._open: list[socket.socket] = []
+        self._in_hand: set[object] = set()
         self.broken_off: list[bytes] = []
         self.mistakes: list[str] = []
         self.stopping = threading.Event()
@@ -390,6 +394,29 @@ class FaultyServer(socketserver.ThreadingTCPServer):
             self._open.append(sock)
             self.connections += 1
             return self.connections
+
+    @contextlib.contextmanager
+    def in_hand(self) -> Iterator[Callable[[], None]]:
+        """A message is on its way until the block ends, or until what it gives is called: its fate is known then."""
+        mine = object()
+        with self._lock:
+            self._in_hand.add(mine)
+
+        def settled() -> None:
+            with self._lock:
+                self._in_hand.discard(mine)
+
+        try:
+            yield settled
+        finally:
+            settled()
+
+    def rest(self, seconds: float = 60.0) -> None:
+        """Wait until no message is on its way; an error where one still is after so long."""
+        end = time.monotonic() + seconds
+        while self._in_hand:
+            assert time.monotonic() < end, "a message is on its way for too long"
+            time.sleep(0.001)
 
     def hang_up(self) -> None:
         """Break off whatever is connected just now."""

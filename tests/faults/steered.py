@@ -2,7 +2,8 @@
 
     python -m tests.faults.steered JOURNAL SEED
 
-writes its port in one line; then each line that it reads is a JSON list of faults, answered with one line.
+writes its port in one line; then each line that it reads is answered with one line: a JSON list of faults, or null to
+let it come to the end of what it has in hand.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ class Steered:
     def does(self, *faults: Fault) -> None:
         """From now on these go wrong, and nothing else; who is connected just now is cut off."""
         print(json.dumps([astuple(fault) for fault in faults]), file=_pipe(self._server.stdin), flush=True)
+        self._answer()
+
+    def rest(self) -> None:
+        """Wait until it is known what becomes of each message that is on its way.
+
+        Virtual hours go by in milliseconds, and a server that is given none of them would be late by days.
+        """
+        print("null", file=_pipe(self._server.stdin), flush=True)
         self._answer()
 
     def _answer(self) -> str:
@@ -62,9 +71,13 @@ def main() -> None:
     with running(server):
         print(server.port, flush=True)
         for line in sys.stdin:
-            server.faults = [Fault(*parts) for parts in json.loads(line)]
-            server.heard.clear()
-            server.hang_up()
+            told = json.loads(line)
+            if told is None:
+                server.rest()
+            else:
+                server.faults = [Fault(*parts) for parts in told]
+                server.heard.clear()
+                server.hang_up()
             print("ok", flush=True)
 
 

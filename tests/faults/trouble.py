@@ -59,6 +59,7 @@ class Site:
 
     def tick(self, now: datetime) -> None:
         """A tick in peace."""
+        self.server.rest()
         self.place.tick(now)
         self.counts["ticks"] += 1
 
@@ -67,6 +68,7 @@ class Site:
     def start(self, now: datetime, first: Callable[[], object] = lambda: None) -> int:
         """A tick in a process of its own, which does ``first`` before it; its number."""
         self.counts["ticks"] += 1
+        self.server.rest()
         self.place.database.engine.dispose()
         child = os.fork()
         if child == 0:
