@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,7 +12,6 @@ from sqlalchemy.exc import OperationalError
 
 from tests.web.register import NOW, Register
 from tracker.alarms import Look
-from web import create_app
 from web.desk import desk
 
 MakeApp = Callable[..., Flask]
@@ -117,15 +115,15 @@ def test_a_calm_installation_shows_no_alarms(fresh_register: Register, make_app:
     assert alarms_on(make_app(fresh_register).test_client().get("/").text) == ""
 
 
-def test_mail_that_is_off_is_said_on_the_first_page_and_the_outbox(outbox_register: Register) -> None:
-    settings: Any = replace(outbox_register.settings, mail_off=True)
-    app = create_app(settings, lambda: NOW)
-    client = app.test_client()
+def test_mail_that_is_off_is_said_on_the_first_page_and_the_outbox(
+    outbox_register: Register, make_app: MakeApp
+) -> None:
+    without_mail = replace(outbox_register, settings=replace(outbox_register.settings, mail_off=True))
+    client = make_app(without_mail).test_client()
     assert re.search(r"Mail is off: \d+ reminders are raised and told to nobody", alarms_on(client.get("/").text))
     outbox = client.get("/outbox").text
     assert "nowhere: mail is off" in outbox
     assert "nothing of this goes out until it is turned on" in outbox
-    desk(app).database.close()
 
 
 def test_no_patient_is_in_an_alarm(posted_client: FlaskClient) -> None:
