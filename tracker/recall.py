@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, select, union_all, update
 from sqlmodel import Session, col
 
 from tracker.models import IN_HAND, IN_QUESTION, WAITING, Digest, FollowUpRow, OutboxMessage, Reminder
@@ -89,9 +89,10 @@ def told_of(clinic_id: int | None) -> ColumnElement[bool]:
 
 
 def _mark_unsettled(session: Session, which: ColumnElement[bool]) -> None:
-    """One index after the other, for together they are read as the whole table."""
-    for part in (WAITING, IN_HAND, IN_QUESTION):
-        session.execute(quietly(update(OutboxMessage).where(part, which).values(stale=True)))
+    """In one statement, or one that changes hands meanwhile would be missed; in three parts, each by its index."""
+    ids = [select(col(OutboxMessage.id)).where(part, which) for part in (WAITING, IN_HAND, IN_QUESTION)]
+    unsettled = col(OutboxMessage.id).in_(union_all(*ids))
+    session.execute(quietly(update(OutboxMessage).where(unsettled).values(stale=True)))
 
 
 def parts(values: list[Any], size: int = _AT_ONCE) -> Iterator[list[Any]]:

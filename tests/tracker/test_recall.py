@@ -204,7 +204,7 @@ def test_what_waits_is_found_without_reading_all_that_was_ever_sent(place: Insta
         recall.mark_stale_of(session, 1)
     changes = ("SELECT outbox_message", "UPDATE outbox_message")
     found = [one for one in asked if one[0].startswith(changes)]
-    assert len(found) > 6
+    assert len(found) > 2
     with place.database.engine.connect() as connection:
         for words, values in found:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values)
