@@ -72,13 +72,15 @@ def page_watch() -> "PageWatch":
 
 
 @pytest.fixture
-def page(browser: "Browser", page_watch: "PageWatch") -> "Iterator[Page]":
+def page(request: pytest.FixtureRequest, browser: "Browser", page_watch: "PageWatch") -> "Iterator[Page]":
     """An empty page of 1280 x 800 in a fresh profile.
 
     After the test it fails on errors in the console, errors in scripts and requests to other hosts.
     """
     from tests.browser import watched_context
 
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site")  # began before the page, so ends after it: not under a picture still loading
     with watched_context(browser, page_watch) as context:
         yield context.new_page()
     if page_watch.problems:
