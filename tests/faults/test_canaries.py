@@ -94,7 +94,7 @@ WORDS_OF_THE_PATHWAY = {
     *("clinic", "timezone", "navigator", "state", "trigger", "treatment", "intent", "warning", "rule", "completes"),
     *("line", "concurrent", "event", "tell"),
 }
-"""Fields that hold yes, no, or a name from the pathway or of the clinic, which are looked for as clinical words below."""
+"""Fields that hold yes, no, or a name of the pathway or the clinic, which are looked for as clinical words below."""
 NOT_TEXT = {
     *(("case:opened", "patient"), ("patient", "sex"), ("patient", "birth_date")),
     *((f"activity:{done}", "activity") for done in ("done", "waived", "rescheduled", "booked", "snoozed")),
