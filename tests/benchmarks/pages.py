@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from flask import render_template_string
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from sqlmodel import Session
+from werkzeug.test import TestResponse
 
-from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, Installation, installation, multiply
+from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, installation, multiply
+from tests.tracker.conftest import Installation
 from tests.web.people import sign_in
 from tracker import overdue, tallies
 from tracker.models import Heartbeat
@@ -35,9 +40,13 @@ PAGES = {
     "dashboard of the whole centre": "/",
     "worklist of a navigator": f"/worklist?who={FIRST_NAVIGATOR}&status=overdue",
     "worklist of the whole centre": "/worklist?who=anyone&status=overdue",
+    "worklist, one grade in a thousand": "/worklist?who=anyone&grade=G2",
+    "worklist, one treatment, by name": "/worklist?who=anyone&treatment=lanreotide&sort=patient",
+    "case page": "/cases/N-0",
     "calendar of the whole centre": "/calendar",
     "team meeting": "/team-meeting",
 }
+SEARCHES = {"search by parts of a name": "fam777 giv", "search by the start of a number and of a name": "n-77 fam"}
 
 
 @dataclass(frozen=True)
@@ -85,10 +94,11 @@ def _at(url: str, cases: int, database: str) -> dict[str, Measured]:
     with installation(url) as place:
         fill(place, cases)
         with _reader(place) as client:
-            found = {name: _measure(client, address) for name, address in PAGES.items()}
+            found = {name: _measure(client, partial(client.get, address)) for name, address in PAGES.items()}
+            found |= {name: _measure(client, _search(client, words)) for name, words in SEARCHES.items()}
             for name, one in found.items():
                 print(
-                    f"{database} {cases:>9,} cases  {name:32} p50 {one.p50:7.1f} ms  p95 {one.p95:7.1f} ms"
+                    f"{database} {cases:>9,} cases  {name:46} p50 {one.p50:7.1f} ms  p95 {one.p95:7.1f} ms"
                     f"  work {one.cpu:6.1f} ms  {one.size:>7,} bytes  {one.share:.2f} of an empty page"
                 )
         _queries(place, database, cases)
@@ -105,11 +115,23 @@ def fill(place: Installation, cases: int) -> None:
         session.execute(text(f"UPDATE follow_up SET late_on = {late}, due_on = {due}, opens_on = {due}"))
         owner = f"UPDATE patient_case SET navigator_id = {FIRST_NAVIGATOR} + id % {max(1, cases // CASES_OF_ONE)}"
         session.execute(text(owner))
+        session.execute(text("UPDATE patient_case SET grade = 'G2' WHERE id % 1000 = 0"))
+        _name(session)
         session.merge(Heartbeat(part="tick", at=NOW))
         session.execute(text("ANALYZE"))
     with place.database.writing() as session:
         tallies.recount(session)
     tallies.add_up(place.database)
+
+
+def _name(session: Session) -> None:
+    """Names that differ, and the words by which they are found: a family of each 5,000 cases, a number for each."""
+    session.execute(text("UPDATE patient_case SET sort_name = 'fam' || (id % 5000)"))
+    session.execute(text("DELETE FROM case_term"))
+    for term in ("'fam' || (id % 5000)", "'giv' || (id % 300)", "'n' || id"):
+        session.execute(
+            text(f"INSERT INTO case_term (case_id, clinic_id, term) SELECT id, clinic_id, {term} FROM patient_case")
+        )
 
 
 @contextmanager
@@ -124,13 +146,21 @@ def _empty() -> str:
     return render_template_string('{% extends "base.html" %}')
 
 
-def _measure(client: FlaskClient, address: str) -> Measured:
-    answer = client.get(address)
-    assert answer.status_code == 200, (address, answer.status_code)
-    client.get("/nothing")
+def _search(client: FlaskClient, words: str) -> Callable[[], TestResponse]:
+    """The form of the search, sent with its token."""
+    token = re.search(r'name="?csrf_token"? value="?([^" >]+)', client.get("/search").text)
+    assert token
+    return partial(client.post, "/search", data={"text": words, "csrf_token": token[1]})
+
+
+def _measure(client: FlaskClient, ask: Callable[[], TestResponse]) -> Measured:
+    nothing = partial(client.get, "/nothing")
+    answer = ask()
+    assert answer.status_code == 200, (answer.request.path, answer.status_code)
+    nothing()
     times, work, shares = [], [], []
     for _ in range(ROUNDS):
-        (_, empty), (took, worked) = _milliseconds(client, "/nothing"), _milliseconds(client, address)
+        (_, empty), (took, worked) = _milliseconds(nothing), _milliseconds(ask)
         times.append(took)
         work.append(worked)
         shares.append(empty / worked)
@@ -138,9 +168,9 @@ def _measure(client: FlaskClient, address: str) -> Measured:
     return Measured(statistics.median(times), p95, statistics.median(work), statistics.median(shares), len(answer.data))
 
 
-def _milliseconds(client: FlaskClient, address: str) -> tuple[float, float]:
+def _milliseconds(ask: Callable[[], TestResponse]) -> tuple[float, float]:
     start, worked = time.perf_counter(), time.process_time()
-    client.get(address)
+    ask()
     return (time.perf_counter() - start) * 1000, (time.process_time() - worked) * 1000
 
 
