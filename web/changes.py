@@ -13,7 +13,7 @@ from flask import Blueprint, abort, make_response, render_template, request, url
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from tracker import casebook
+from tracker import casebook, hand_overs
 from tracker.access import May
 from tracker.casebook import CaseFile
 from tracker.conflicts import Contested, contested, matters
@@ -67,8 +67,13 @@ def facts(ref: str) -> Response:
 @needs(May.WRITE)
 def record(ref: str, what: str) -> Response:
     """An entry of another kind: a note, a contact, a test."""
-    make = sheets.SHEETS.get(what) or abort(404)
+    make = _hand_over if what == "hand-over" else sheets.SHEETS.get(what) or abort(404)
     return _serve(ref, make)
+
+
+def _hand_over(file: CaseFile) -> Sheet:
+    with desk().database.reading() as session:
+        return sheets.hand_over(file, hand_overs.successors(session, [file.row.clinic_id], ""))
 
 
 @pages.route("/correct/<event>", methods=["GET", "POST"])

@@ -271,14 +271,24 @@ def decision(file: CaseFile) -> Sheet:
     return Sheet("Record a team decision", "decision:recorded", asked, "The decision is recorded.", lede)
 
 
-def hand_over(file: CaseFile) -> Sheet:
-    """Somebody else looks after the case."""
+_NOBODY_ELSE = (
+    "Nobody else may look after a case of this clinic. Whoever looks after the accounts can give somebody the role"
+    " of a navigator here."
+)
+
+
+def hand_over(file: CaseFile, takers: Iterable[str]) -> Sheet:
+    """Somebody else looks after the case: one of those who may, by address. An address that is typed wrongly would
+    leave the case with nobody who hears of it.
+    """
+    options = tuple((email, email) for email in takers if email != file.navigator)
     asked = (
-        Field("navigator", "To (e-mail address)", "text", required=True),
+        Field("navigator", "To", "choice", options=options, required=True),
         Field("reason", "Reason", "text"),
         fields.of_day(file.today, "From"),
     )
-    return Sheet("Hand the case over", "case:handed_over", asked, "The case is handed over.", fixed={"tell": True})
+    sheet = Sheet("Hand the case over", "case:handed_over", asked, "The case is handed over.", fixed={"tell": True})
+    return replace(sheet, lede="Their next digest tells them of what is due.", blocked="" if options else _NOBODY_ELSE)
 
 
 SHEETS: dict[str, Callable[[CaseFile], Sheet]] = {
@@ -290,7 +300,6 @@ SHEETS: dict[str, Callable[[CaseFile], Sheet]] = {
     "barrier-resolved": barrier_resolved,
     "explain": explain,
     "decision": decision,
-    "hand-over": hand_over,
 }
 
 

@@ -10,10 +10,14 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.tracker.conftest import database_url, place, template_home, template_url
 from tests.web.people import SignedInClient
 from tests.web.register import NOW, Register, empty_register, opened, register_with_mail, seeded_register
 from web import create_app
 from web.desk import desk
+
+__all__ = ["database_url", "place", "template_home", "template_url"]
+"""Installations on either database, as the tests of the tracker have them."""
 
 
 @pytest.fixture(scope="session", autouse=True)

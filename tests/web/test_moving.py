@@ -17,7 +17,9 @@ def app(fresh_register: Register, make_app: Callable[..., Flask]) -> Flask:
     fresh_register.open("N-001", "2027-01-05", "Grace Okafor", state="advanced.planning")
     fresh_register.facts("N-001", "2027-01-05", **WORKED_UP)
     fresh_register.open("N-002", "2027-01-05", "Wei Zhang")
-    return make_app(fresh_register)
+    made = make_app(fresh_register)
+    made.test_client(email="ben@example.org")  # a colleague, who could take over a case
+    return made
 
 
 def events(register: Register, ref: str = "N-001") -> list[Event]:
