@@ -128,8 +128,17 @@ def test_a_case_goes_to_nobody_who_could_not_see_it(pages: Pages) -> None:
 
 # What is long overdue stays in sight -------------------------------------------------------------------------
 
-LISTS = ["/?navigator=", "/?navigator=&age=366-", "/?navigator=&escalated=1", "/worklist", "/worklist?who=anyone",
-         "/worklist?who=anyone&late=365", "/worklist?who=anyone&sort=due", "/cases/N-001", "/worklist/list.csv"]  # fmt: skip
+LISTS = [
+    "/?navigator=",
+    "/?navigator=&age=366-",
+    "/?navigator=&escalated=1",
+    "/worklist",
+    "/worklist?who=anyone",
+    "/worklist?who=anyone&late=365",
+    "/worklist?who=anyone&sort=due",
+    "/cases/N-001",
+    "/worklist/list.csv",
+]
 
 
 @pytest.mark.parametrize("late", [366, 2000])
