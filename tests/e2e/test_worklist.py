@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from tests.browser import PageWatch, watched_context
 from tests.e2e.conftest import serving, signed_in
-from tests.e2e.test_pages import assert_sound
+from tests.e2e.looks import assert_sound
 from tests.web.register import Register, opened, seeded_register
 from tracker import cases
 
@@ -173,7 +173,7 @@ def test_what_one_window_completes_the_other_says_kindly(wide: Desk) -> None:
 
 def test_filters_change_the_list_in_place_and_the_address_with_it(wide: Desk) -> None:
     wide.go("/worklist?who=anyone")
-    wide.page.get_by_label("Clinic", exact=True).select_option("South")
+    wide.page.get_by_role("combobox", name="Clinic", exact=True).select_option("South")
     expect(wide.page.get_by_role("link", name=re.compile("^Clinic South"))).to_be_visible()
     expect(wide.page).to_have_url(re.compile("clinic=South"))
     expect(wide.page.locator("#told")).to_have_text(re.compile("follow-ups?$"))
