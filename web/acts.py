@@ -10,7 +10,7 @@ from typing import Any
 from tracker.acts import Entry, Holds
 from tracker.colleagues import Colleague
 from tracker.models import FollowUpRow
-from web import fields
+from web import contacts, fields
 from web.fields import Field
 from workflows.history import CaseHistory
 from workflows.pathway import Pathway
@@ -159,22 +159,6 @@ def _waived(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list
 
 # A call ----------------------------------------------------------------------------------------------------
 
-OUTCOMES = {
-    "reached": "Reached",
-    "no-answer": "No answer",
-    "call-later": "Call later",
-    "declined": "Declined",
-    "wrong-number": "Wrong number",
-}
-_CHANNELS = (
-    ("phone", "Telephone"),
-    ("text-message", "Text message"),
-    ("email", "E-mail"),
-    ("letter", "Letter"),
-    ("in-person", "In person"),
-    ("relative", "Through a relative"),
-    ("family-doctor", "Through the family doctor"),
-)
 _AGAIN = {"1": 1, "2": 2, "7": 7, "14": 14}
 _USUAL = {"no-answer": 2, "call-later": 2, "wrong-number": 1}
 """Days for which a follow-up is put off after a call, where nothing else is said: our own policy."""
@@ -191,8 +175,8 @@ def _ask_call(subject: Subject) -> list[Field]:
         ("14", "In 2 weeks"),
     )
     return [
-        Field("outcome", "Outcome", "choice", tuple(OUTCOMES.items()), required=True),
-        Field("channel", "How", "choice", _CHANNELS, required=True, value="phone"),
+        Field("outcome", "Outcome", "choice", tuple(contacts.OUTCOMES.items()), required=True),
+        Field("channel", "How", "choice", tuple(contacts.CHANNELS.items()), required=True, value="phone"),
         Field("again", "Remind me again", "choice", again, required=True, value="usual"),
         Field("until", "Or again on", "date", low=(subject.today + timedelta(days=1)).isoformat()),
         Field("note", "Note", "long"),
@@ -204,7 +188,7 @@ def _call(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[E
     until = _again(answers, subject.today)
     if until is None:
         return [contact]
-    told = {"until": until.isoformat(), "reason": OUTCOMES[answers["outcome"]]}
+    told = {"until": until.isoformat(), "reason": contacts.outcome_label(answers["outcome"])}
     put_off = [Entry("activity:snoozed", subject.today, {"activity": r.activity, "rule": r.rule} | told) for r in rows]
     return [contact, *put_off]
 

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from tracker.casebook import CaseFile
-from web import fields, presenters, timeline
+from web import contacts, fields, presenters, timeline
 from web.fields import Field
 from workflows.events import Event, effective
 from workflows.history import CaseHistory
@@ -163,24 +163,6 @@ def _grouped(history: CaseHistory, recordable: list[str]) -> tuple[tuple[str, tu
 
 # The other entries -------------------------------------------------------------------------------------------
 
-CHANNELS = {
-    "phone": "Phone",
-    "video": "Video",
-    "text-message": "Text message",
-    "e-mail": "E-mail",
-    "letter": "Letter",
-    "in-person": "In person",
-}
-OUTCOMES = {
-    "reached": "Reached",
-    "agreed": "Agreed to the next step",
-    "no-answer": "No answer",
-    "call-later": "Asked to be called later",
-    "declined": "Declined",
-    "wrong-number": "Wrong number",
-}
-
-
 def note(file: CaseFile) -> Sheet:
     """Free text."""
     text = Field("text", "Note", "long", required=True)
@@ -190,8 +172,8 @@ def note(file: CaseFile) -> Sheet:
 def contact(file: CaseFile) -> Sheet:
     """A try to reach the patient."""
     asked = (
-        Field("channel", "By", "choice", options=tuple(CHANNELS.items()), required=True, value="phone"),
-        Field("outcome", "Outcome", "choice", options=tuple(OUTCOMES.items()), required=True),
+        Field("channel", "By", "choice", options=tuple(contacts.CHANNELS.items()), required=True, value="phone"),
+        Field("outcome", "Outcome", "choice", options=tuple(contacts.OUTCOMES.items()), required=True),
         Field("note", "Note", "text"),
         fields.of_day(file.today),
     )

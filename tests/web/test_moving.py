@@ -1,5 +1,6 @@
 """Moving a case on the pages: what is missing, what would change, reasons, and two people at once."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -149,6 +150,22 @@ def test_an_entry_is_recorded_at_once(
     event = events(fresh_register)[-1]
     assert (event.kind, event.actor) == (kind, "ana@example.org")
     assert event.data.items() >= typed.items()
+
+
+def test_every_form_of_a_contact_has_the_same_ways_and_outcomes(app: Flask) -> None:
+    """One way under two names would count as two, and a case is lost only after tries by two."""
+    client = app.test_client()
+    link = re.search(r'href="(/cases/N-001/acts/call[^"]+)"', client.get("/cases/N-001").text)
+    assert link
+    pages = [client.get("/cases/N-001/record/contact").text, client.get(link[1].replace("&amp;", "&")).text]
+    for field in ("channel", "outcome"):
+        first, second = (re.findall(r'<option value="([^"]+)"', _select(page, field)) for page in pages)
+        assert first == second
+        assert len(first) > 5
+
+
+def _select(page: str, name: str) -> str:
+    return page.partition(f'name="{name}"')[2].partition("</select>")[0]
 
 
 def test_what_was_done_is_previewed_with_what_it_completes(app: Flask, fresh_register: Register) -> None:

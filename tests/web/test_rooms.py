@@ -162,6 +162,15 @@ def test_a_meeting_is_prepared_held_and_its_decision_stays(at_desk: FlaskClient)
     assert "0 cases on the list" in said(at_desk.get(f"/team-meeting?on={TODAY}").text)
 
 
+def test_a_case_with_a_warning_is_discussed_with_its_warning(own: Register, at_desk: FlaskClient) -> None:
+    own.facts("N-002", "2026-01-05", reported_grade="G3")
+    action, fields = form_on(at_desk.get(f"/team-meeting?on={TODAY}"), "/team-meeting/add")
+    at_desk.post(action, data=fields | {"ref": "N-002"})
+    page = at_desk.get(f"/team-meeting?on={TODAY}")
+    assert page.status_code == 200
+    assert "Warnings The grade that follows from differentiation" in said(page.text)
+
+
 def test_what_cannot_be_on_a_list_is_said_in_words(at_desk: FlaskClient) -> None:
     action, fields = form_on(at_desk.get("/team-meeting"), "/team-meeting/add")
     at_desk.post(action, data=fields | {"ref": "N-009"})
