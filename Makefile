@@ -88,8 +88,9 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-ur
 lock: $(BIN)/python ## Write requirements/ anew from pyproject.toml (UPGRADE=--upgrade takes the newest versions)
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements/bootstrap.txt
 	echo uv | $(LOCK) - -o requirements/bootstrap.txt
-	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra dev --extra oidc -o requirements/dev.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra oidc --constraints requirements/dev.txt -o requirements/oidc.txt
 
 browser: ## Install Debian's Chromium for the browser tests, where it is missing
 	@if command -v chromium >/dev/null || [ -x "$$CHROMIUM" ]; then :; \

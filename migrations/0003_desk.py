@@ -115,6 +115,16 @@ def _ways_in() -> None:
     )
     op.create_index(op.f("ix_sign_in_account_id"), "sign_in", ["account_id"])
     op.create_table(
+        "subject",
+        sa.Column("subject", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("issuer", _text(255), nullable=False),
+        sa.Column("tied_at", _UTC(), nullable=False),
+        _of_account("subject"),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject")),
+        sa.UniqueConstraint("account_id", "issuer", name=op.f("uq_subject_account_id_issuer")),
+    )
+    op.create_table(
         "recovery_code",
         sa.Column("code", sa.LargeBinary(length=32), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
@@ -156,7 +166,7 @@ def _of_account(table: str) -> sa.ForeignKeyConstraint:
 
 
 def _without_accounts() -> None:
-    of_ways_in = ("known_place", "failed_tries", "one_time_link", "recovery_code", "sign_in")
+    of_ways_in = ("known_place", "failed_tries", "one_time_link", "recovery_code", "subject", "sign_in")
     for table in (*of_ways_in, "case_look", "membership", "account"):
         op.drop_table(table)
 

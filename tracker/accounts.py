@@ -43,6 +43,12 @@ def of(session: Session, email: str) -> Account:
     return account
 
 
+def locked(session: Session, account_id: int) -> Account:
+    """The account as it is now, which nobody else changes meanwhile: a code must not be taken twice."""
+    found = select(Account).where(col(Account.id) == account_id).with_for_update()
+    return session.exec(found.execution_options(populate_existing=True)).one()
+
+
 def login_of(email: str) -> str:
     """An address as it is compared: nobody has two accounts that differ in capital letters."""
     return email.strip().lower()

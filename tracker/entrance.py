@@ -1,19 +1,24 @@
-"""Coming in: address and password, then a code where the account asks for one. What is tried in vain is slowed down."""
+"""Coming in: by password or through a provider, then a code where the account asks for one.
+
+What can be guessed is slowed down when it is tried in vain.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from tracker import accounts, audit, passwords, second_factor, sign_ins
+from tracker import accounts, audit, passwords, second_factor, sign_ins, subjects
 from tracker.db import Database
 from tracker.models import Account, SignIn
+from tracker.provider import Vouched
 from tracker.secret import Secret
 from tracker.settings import Settings
+from tracker.subjects import Unfit
 from tracker.throttle import Throttle
 from tracker.writing import Writing, writing
 
@@ -73,7 +78,7 @@ class Entrance:
             return self._let_in(w, account, password, place)
 
     def _let_in(self, w: Writing, known: Account, password: str, place: Place) -> Entered | Wrong:
-        account = _locked(w.session, accounts.row_id(known))
+        account = accounts.locked(w.session, accounts.row_id(known))
         if account.disabled_at is not None or account.password != known.password:
             return Wrong()  # changed while the password was being looked at
         if passwords.is_dated(account.password or ""):
@@ -98,7 +103,7 @@ class Entrance:
 
     def _take_code(self, w: Writing, half: int, code: str, place: Place) -> Entered | None:
         row = w.session.get(SignIn, half)
-        account = _locked(w.session, row.account_id) if row is not None else None
+        account = accounts.locked(w.session, row.account_id) if row is not None else None
         if row is None or account is None or account.disabled_at is not None:
             return None
         if not second_factor.is_right(w, self.secret, account, code):
@@ -106,6 +111,21 @@ class Entrance:
         w.session.delete(row)
         Throttle(w.session, self.secret, _codes_of(account), place.address).succeeded(row.account_id, w.now)
         return self._begin(w, account, "full", place)
+
+    def by_provider(self, who: Vouched, place: Place, now: datetime) -> Entered | Unfit:
+        """The first step of somebody for whom a provider vouches; a second factor of theirs is asked all the same."""
+        with self._writing(now) as w:
+            account, unfit = subjects.account_of(w, self.secret, who)
+            if unfit is not None:
+                self._fail(w, account, place, {"provider": who.issuer, "reason": unfit.value})
+                return unfit
+            assert account is not None
+            return self._begin(replace(w, actor=account.email), account, "code" if account.totp_on else "full", place)
+
+    def distrusted(self, issuer: str, place: Place, now: datetime) -> None:
+        """Write down that an answer which came in the name of a provider could not be trusted."""
+        with self._writing(now) as w:
+            self._fail(w, None, place, {"provider": issuer, "reason": "answer not trusted"})
 
     def proves(self, account_id: int, password: str, place: Place, now: datetime) -> bool | Wait:
         """Whether somebody who is signed in knows the password; asked again before what a thief would do first."""
@@ -138,8 +158,11 @@ class Entrance:
 
     def _note_failure(self, account: Account | None, place: Place, now: datetime) -> Wrong:
         with self._writing(now) as w:
-            audit.note(w, "sign-in:failed", account.email if account else _NOBODY, {"from": place.address})
+            self._fail(w, account, place, {})
         return Wrong()
+
+    def _fail(self, w: Writing, account: Account | None, place: Place, more: dict[str, str]) -> None:
+        audit.note(w, "sign-in:failed", account.email if account else _NOBODY, {"from": place.address, **more})
 
     @contextmanager
     def _writing(self, now: datetime, actor: str = ACTOR) -> Iterator[Writing]:
@@ -149,12 +172,6 @@ class Entrance:
 
 def _by_login(session: Session, login: str) -> Account | None:
     return session.exec(select(Account).where(Account.login == login)).first()
-
-
-def _locked(session: Session, account_id: int) -> Account:
-    """The account as it is now, which nobody else changes meanwhile: a code must not be taken twice."""
-    found = select(Account).where(col(Account.id) == account_id).with_for_update()
-    return session.exec(found.execution_options(populate_existing=True)).one()
 
 
 def _codes_of(account: Account) -> str:

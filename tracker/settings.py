@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from tracker.errors import WrongSetting
 from tracker.mail.places import JournalPlace, SmtpServer, journal_place, smtp_server
+from tracker.provider import Provider, provider
 from workflows.limits import checked_email, iso_time
 
 _BASE_URL = re.compile(r"https?://[!-~]+")
@@ -26,6 +27,7 @@ class Settings:
     Without ``smtp`` mail goes into ``mail_dir``, unless it is off. A sign-in ends ``session_idle`` after the last thing
     that somebody did, and ``session_length`` after it began. ``hosts`` are the names under which a front server is
     asked for the pages, besides this machine's own; ``behind_proxy``: that server says who asks, and is believed.
+    ``provider``: with whose accounts people may sign in too.
     """
 
     home: Path
@@ -43,6 +45,7 @@ class Settings:
     session_length: timedelta = timedelta(hours=12)
     hosts: frozenset[str] = frozenset()
     behind_proxy: bool = False
+    provider: Provider | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -75,6 +78,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         session_length=_minutes(env, "TRACKER_SESSION_MINUTES", 12 * 60, 7 * 24 * 60),
         hosts=_hosts(env.get("TRACKER_HOSTS", "")),
         behind_proxy=env.get("TRACKER_BEHIND_PROXY") == "1",
+        provider=provider(env),
     )
 
 

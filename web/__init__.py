@@ -31,6 +31,7 @@ from web import (
     outbox,
     own_views,
     pathway,
+    provider,
     search,
     security,
     shell,
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     Raises :class:`tracker.errors.WrongSetting` where the key file, the database or its schema will not do.
     """
     settings = settings or from_environment()
+    provider.require(settings)
     app = Flask(__name__)
     app.config.update(
         BOOTSTRAP_SERVE_LOCAL=True,
@@ -62,6 +64,7 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
         part.install(app)
     for family in (
         sign_in,
+        provider,
         account,
         admin,
         audit,

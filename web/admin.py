@@ -9,7 +9,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
-from tracker import accounts, links, people
+from tracker import accounts, links, people, subjects
 from tracker.access import IN_A_CLINIC, May, Role
 from tracker.accounts import Known
 from tracker.errors import ChangeRefused, UnknownThing, WrongSetting
@@ -62,9 +62,11 @@ def add_account() -> str | Response:
 def show_account(number: int) -> str:
     """One account: roles, whether it may sign in, a new link."""
     with desk().database.reading() as database:
+        known = _known(database, number)
         return render_template(
             "admin_account.html",
-            known=_known(database, number),
+            known=known,
+            tied=subjects.is_tied(database, known.row),
             clinics=people.clinics(database),
             roles=IN_A_CLINIC,
             until=links.HOLDS_FOR,
@@ -106,6 +108,13 @@ def renew_link(number: int) -> str | Response:
     return _link_page(account.email, token)
 
 
+@pages.post(f"/accounts/{_NUMBER}/untie")
+@needs(May.ADMINISTER)
+def untie(number: int) -> Response:
+    """The provider knows the person by another subject now: their next sign-in ties the account anew."""
+    return _change(number, subjects.untie, "The next sign-in through the provider, with this address, is tied anew.")
+
+
 def _set_roles(writing: Writing, account: Account) -> None:
     for clinic in people.clinics(writing.session):
         chosen = request.form.getlist(f"role.{clinic.id}")
@@ -115,7 +124,7 @@ def _set_roles(writing: Writing, account: Account) -> None:
     accounts.set_administrator(writing, account, request.form.get("administrator") == "yes")
 
 
-def _change(number: int, change: Callable[[Writing, Account], None], said: str) -> Response:
+def _change(number: int, change: Callable[[Writing, Account], object], said: str) -> Response:
     back = url_for("admin.show_account", number=number)
     try:
         with desk().writing() as writing:

@@ -60,8 +60,7 @@ def enter() -> Answer:
     entered = entrance().by_password(email, password, asked_from(), desk().now())
     if not isinstance(entered, Entered):
         return _refused("login.html", entered, _WRONG, email=email)
-    remember(entered.token)
-    return _go_on()
+    return let_in(entered)
 
 
 @pages.post("/login/code")
@@ -75,8 +74,7 @@ def prove() -> Answer:
     entered = entrance().by_code(half.id, code, asked_from(), desk().now())
     if not isinstance(entered, Entered):
         return _refused("login_code.html", entered, _WRONG_CODE)
-    remember(entered.token)
-    return _go_on()
+    return let_in(entered)
 
 
 @pages.post("/login/again")
@@ -98,8 +96,15 @@ def leave() -> Response:
     with desk().writing() as writing:
         sign_ins.end(writing, signed_in().viewer.account_id, signed_in().id)
     forget()
-    flash("You are signed out.", "done")
+    flash(_signed_out(), "done")
     return redirect(url_for("sign_in.page"), 303)
+
+
+def _signed_out() -> str:
+    """A provider's own sign-in is not ours to end; whoever shares a computer has to know."""
+    provider = desk().settings.provider
+    there = f" With {provider.name} you may still be signed in." if provider else ""
+    return f"You are signed out.{there}"
 
 
 def _refused(template: str, why: object, wrong: str, **values: str) -> Answer:
@@ -117,10 +122,20 @@ def waiting_words(wait: Wait) -> str:
 
 def _form(template: str, wrong: str = "", **values: object) -> str:
     leave_masthead_empty()
-    return render_template(template, wrong=wrong, shortest=SHORTEST, longest=LONGEST, **values)
+    provider = desk().settings.provider
+    return render_template(
+        template, wrong=wrong, shortest=SHORTEST, longest=LONGEST, provider=provider.name if provider else "", **values
+    )
 
 
-def _go_on() -> Response:
+def refuse(wrong: str, code: int) -> tuple[str, int]:
+    """The form for the password, with why nobody was let in."""
+    return _form("login.html", wrong, email=""), code
+
+
+def let_in(entered: Entered) -> Response:
+    """Hand the browser its token, and go on: to the code, or to where they wanted to go."""
+    remember(entered.token)
     who = somebody()
     return redirect(_onwards(who) if who else url_for("sign_in.page"), 303)
 

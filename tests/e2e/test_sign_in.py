@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +13,19 @@ from pyotp import TOTP
 from tests.browser import PageWatch, watched_context
 from tests.e2e.conftest import APPS, serving, signed_in
 from tests.e2e.test_pages import assert_sound
+from tests.provider import running_provider
 from tests.web.people import PASSWORD, person
 from tests.web.register import NOW, seeded_register
 from tracker import links
 from tracker.access import Role
 from tracker.models import Account
+from tracker.settings import from_environment
 from web.desk import desk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ELLA, ADA = "ella@example.org", "ada@example.org"
+ELLA, ADA, FINN = "ella@example.org", "ada@example.org", "finn@example.org"
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,32 @@ def test_a_second_factor_is_set_up_and_asked(page: Page, entrance: str, page_wat
     page.get_by_label("The six digits").fill(code)
     page.get_by_role("button", name="Go on").click()
     expect(page).to_have_url(entrance + "/", timeout=30_000)
+
+
+def test_signing_in_through_a_provider_keeps_to_the_policy(
+    page: Page, entrance: str, page_watch: PageWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form whose answer leads to another origin would be stopped by form-action; the link is not."""
+    monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")
+    page_watch.allow("status of 401|favicon")
+    app = APPS[entrance]
+    place = desk(app)
+    person(place, FINN, {"North": {Role.NAVIGATOR}})
+    with running_provider() as provider:
+        provider.people = {"Finn": {"email": FINN, "email_verified": True}}
+        provider.returns_to = f"{entrance}/login/provider/back"
+        known = from_environment(provider.environment()).provider
+        replace(place, settings=replace(place.settings, provider=known, base_url=entrance)).install(app)
+        page.goto(entrance + "/cases/N-001")
+        assert_sound(page)
+        page.get_by_role("link", name="Sign in with Clinic <login>").click()
+        page.get_by_role("button", name="No").click()
+        expect(page.get_by_role("alert")).to_contain_text("did not sign you in", timeout=30_000)
+        assert_sound(page)
+        page.get_by_role("link", name="Sign in with Clinic <login>").press("Enter")
+        page.get_by_role("button", name="Finn").click()
+        expect(page).to_have_url(entrance + "/cases/N-001", timeout=30_000)
+    place.install(app)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

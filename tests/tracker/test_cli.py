@@ -323,6 +323,8 @@ def test_accounts_are_added_listed_and_disabled(filled: Shell) -> None:
             "disabled": False,
         }
     ]
+    assert "was tied to nobody" in filled("user", "untie", "zoe@example.org").stdout
+    assert filled.json("user", "untie", "zoe@example.org") == {"user": "zoe@example.org", "was_tied": False}
     assert filled.json("user", "disable", "ZOE@example.org") == {"user": "zoe@example.org", "disabled": True}
     assert "no, disabled" in filled("user", "list").stdout
     assert "is disabled" in filled("user", "reset-password", "zoe@example.org", code=1).stderr

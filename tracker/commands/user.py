@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tracker import accounts, links
+from tracker import accounts, links, subjects
 from tracker.access import IN_A_CLINIC, Role
 from tracker.accounts import Known
 from tracker.commands.common import Desk, desk, json_option, print_json, print_table
@@ -79,6 +79,20 @@ def reset_password(email: str, lost_telephone: bool, as_json: bool) -> None:
                 raise ChangeRefused(f"{account.email} is disabled; an administrator can let them sign in again")
             token = links.reset(writing, d.secret, account, with_second_factor=lost_telephone)
         _print_link(d, account, token, as_json)
+
+
+@user.command("untie")
+@click.argument("email")
+@json_option
+def untie(email: str, as_json: bool) -> None:
+    """Let the next sign-in through the identity provider tie the account to a person anew."""
+    with desk() as d, d.writing() as writing:
+        account = accounts.of(writing.session, email)
+        was_tied = subjects.untie(writing, account)
+    if as_json:
+        print_json({"user": account.email, "was_tied": was_tied})
+    else:
+        click.echo(f"{account.email} {'is tied to nobody any more' if was_tied else 'was tied to nobody'}.")
 
 
 def give_roles(writing: Writing, account: Account, roles: Sequence[tuple[str, Role]]) -> None:

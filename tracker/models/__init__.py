@@ -9,6 +9,7 @@ from tracker.models.accounts import (
     OneTimeLink,
     RecoveryCode,
     SignIn,
+    Subject,
 )
 from tracker.models.cases import Absence, Case, CaseEvent, Clinic, ImportRun, PathwayVersion, Patient, Person
 from tracker.models.follow_ups import IS_OPEN, FollowUpRow, Reminder
@@ -62,5 +63,6 @@ __all__ = [
     "SavedView",
     "SearchWords",
     "SignIn",
+    "Subject",
     "Tally",
 ]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field
 
 from tracker.models.base import Table
@@ -59,6 +59,17 @@ class SignIn(Table, table=True):
     active_at: datetime
     address: str = Field(max_length=64)
     browser: str = Field(max_length=200)
+
+
+class Subject(Table, table=True):
+    """As whom an identity provider knows the owner of an account; ``subject`` is a keyed digest."""
+
+    __table_args__ = (UniqueConstraint("account_id", "issuer"),)
+
+    subject: bytes = Field(sa_column=Column(LargeBinary(32), primary_key=True))
+    account_id: int = Field(foreign_key="account.id")
+    issuer: str = Field(max_length=255)
+    tied_at: datetime
 
 
 class RecoveryCode(Table, table=True):
