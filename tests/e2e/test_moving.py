@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.browser import PageWatch, watched_context
 from tests.e2e.conftest import serving, signed_in
+from tests.e2e.looks import NARROW, WIDE, assert_sound
 from tests.web.register import WORKED_UP, Register, empty_register
 from tracker import cases
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-NARROW, WIDE = 390, 1280
 
 
 @dataclass
@@ -65,12 +63,6 @@ def site(request: pytest.FixtureRequest, browser: Browser, tmp_path: Path) -> It
         expect.set_options(timeout=5_000)
     next(served, None)
     assert not watch.problems
-
-
-def assert_sound(page: Page) -> None:
-    if page.evaluate("true"):
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
 
 
 def move(page: Page, trigger: str, typed: dict[str, str], *, check: bool = True) -> None:
@@ -181,5 +173,3 @@ def test_two_people_on_one_case_lose_nothing(site: Site) -> None:
 def test_forms_are_accessible_and_fit_their_window(site: Site, path: str) -> None:
     site.go(f"/cases/N-001/{path}")
     assert_sound(site.page)
-    wider = site.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider == 0

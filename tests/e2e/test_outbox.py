@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.browser import PageWatch, watched_context
 from tests.e2e.conftest import serving, signed_in
-from tests.e2e.test_pages import assert_sound, open_everything
+from tests.e2e.looks import assert_sound, open_everything
 from tests.web.register import Register, opened, register_with_mail
 from tracker.models import OutboxMessage
 

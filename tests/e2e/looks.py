@@ -1,0 +1,52 @@
+"""What holds of every page, at every width: axe finds nothing, and nothing has to be scrolled sideways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser import runs_scripts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+WIDE, ZOOMED, NARROW, NARROWEST = 1280, 640, 390, 320
+"""Pixels: a window, the same at 200 %, a telephone, and a window at 400 %."""
+WIDTHS = [WIDE, NARROW]
+
+
+def assert_sound(page: Page) -> None:
+    """No violation of any of axe's rules (WCAG 2.2 AA and its own), nothing to scroll sideways.
+
+    Where pages run no scripts axe cannot run either: then the second alone.
+    """
+    if runs_scripts(page):
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    assert_fits(page)
+
+
+def assert_fits(page: Page) -> None:
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wider <= 0, f"{page.url} scrolls sideways by {wider} px"
+
+
+def assert_sound_everywhere(page: Page) -> None:
+    """The same at both widths, with all that is folded away unfolded; at 200 % and 400 % the page fits."""
+    open_everything(page)
+    for width in WIDTHS:
+        at_width(page, width)
+        assert_sound(page)
+    for width in (ZOOMED, NARROWEST):
+        at_width(page, width)
+        assert_fits(page)
+    at_width(page, WIDE)
+
+
+def at_width(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+
+
+def open_everything(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
