@@ -13,14 +13,14 @@ from tracker.queries import status_on
 from tracker.words import count
 from web import presenters
 from web.presenters import Badge, Urgency
+from workflows.dates import in_words
 from workflows.history import CaseHistory
 from workflows.machine import Choice, FoundWarning
-from workflows.parts import Checklist, FactDefinition
+from workflows.parts import FactDefinition
 from workflows.pathway import Pathway
 from workflows.planning import Plan
 from workflows.records import FactRecorded, Line
 from workflows.series import FollowUp, Forecast, Why
-from workflows.view import matches_state
 
 FORECAST_MONTHS = 24
 
@@ -32,7 +32,7 @@ _ASIDE = ("restaging", "closed")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A phase on the way: ``place`` is ``now``, ``passed`` or ``ahead``; ``words`` say the same."""
+    """A phase on the way: ``place`` is ``now``, ``passed`` or ``ahead``; ``words`` say the same, and when."""
 
     title: str
     place: str
@@ -41,20 +41,45 @@ class Stop:
 
 def track(history: CaseHistory) -> list[Stop]:
     """The phases in their order, and after them restaging or closed where the case stands there."""
-    first = history.opened.get("state") or history.pathway.initial
-    visited = {state.partition(".")[0] for state in (first, *(move.to for move in history.moves))}
     groups = [*_TRACK, *((phase,) for phase in _ASIDE if phase == history.phase)]
-    return [_stop(history, group, visited) for group in groups]
+    stays = _stays(history)
+    return [_stop(history, group, stays) for group in groups]
 
 
-def _stop(history: CaseHistory, group: tuple[str, ...], visited: set[str]) -> Stop:
+_Stay = tuple[str, date, date | None]
+"""A phase, since when, and until when; None for the one that lasts."""
+
+
+def _stays(history: CaseHistory) -> list[_Stay]:
+    """The phases of the case one after the other, however often it came back to one."""
+    first = history.opened.get("state") or history.pathway.initial
+    entered = [(first, history.opened_on or history.since), *((move.to, move.on) for move in history.moves)]
+    found: list[_Stay] = []
+    for state, on in entered:
+        phase = state.partition(".")[0]
+        if found and found[-1][0] == phase:
+            continue
+        if found:
+            found[-1] = (*found[-1][:2], on)
+        found.append((phase, on, None))
+    return found
+
+
+def _stop(history: CaseHistory, group: tuple[str, ...], stays: list[_Stay]) -> Stop:
     titles = history.pathway.phases
+    of_group = [stay for stay in stays if stay[0] in group]
     if history.phase in group:
-        return Stop(titles[history.phase], "now", "the case is here")
-    been = [titles[phase] for phase in group if phase in visited]
-    if been:
-        return Stop(" and ".join(been), "passed", "the case was here before")
-    return Stop(" or ".join(titles[phase] for phase in group), "ahead", "not reached")
+        return Stop(titles[history.phase], "now", f"the case is here, since {in_words(of_group[-1][1])}")
+    if not of_group:
+        return Stop(" or ".join(titles[phase] for phase in group), "ahead", "not reached")
+    _, since, until = of_group[-1]
+    been = [titles[phase] for phase in group if any(stay[0] == phase for stay in of_group)]
+    again = "the last time " if len(of_group) > 1 else ""
+    return Stop(" and ".join(been), "passed", f"{again}{_from_to(since, until or since)}")
+
+
+def _from_to(since: date, until: date) -> str:
+    return f"on {in_words(since)}" if since == until else f"{in_words(since)} to {in_words(until)}"
 
 
 # What is due -----------------------------------------------------------------------------------------------
@@ -376,57 +401,3 @@ def _doses(pathway: Pathway, line: Line) -> str:
     rules = [r for r in pathway.follow_ups if r.doses and r.line is not None]
     planned = next((r.doses for r in rules if r.line and r.line.matches(pathway, line.treatment, line.intent)), None)
     return f"{line.doses} of {count(planned, 'dose')} given" if planned else ""
-
-
-# Checklists and guidance -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """An item of a checklist; ``done_on`` is known where an act on record stands for it."""
-
-    text: str
-    optional: bool
-    done_on: date | None
-    badges: list[Badge]
-
-
-def checklists(history: CaseHistory) -> list[tuple[str, list[Tick]]]:
-    """The checklists of the state that concern the case, with what the record already shows as done."""
-    shown = [c for c in history.pathway.checklists if matches_state(c.shown_in, history.state)]
-    return [(c.title, _ticks(history, c)) for c in shown if c.when is None or c.when.holds(history)]
-
-
-def _ticks(history: CaseHistory, checklist: Checklist) -> list[Tick]:
-    return [
-        Tick(
-            item.text,
-            item.optional,
-            history.last_done([item.activity]) if item.activity else None,
-            presenters.badges(history.pathway, item.sources),
-        )
-        for item in checklist.items
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a cited text says."""
-
-    text: str
-    badges: list[Badge]
-
-
-def guidance(history: CaseHistory) -> tuple[list[Note], list[str]]:
-    """What the cited texts say at this place, and what must be known about the documents behind it."""
-    pathway = history.pathway
-    named = pathway.state_named[history.state].guidance
-    shown = [
-        note
-        for note in pathway.guidance
-        if (note.id in named or matches_state(note.shown_in, history.state))
-        and (note.when is None or note.when.holds(history))
-    ]
-    notes = [Note(note.text, presenters.badges(pathway, note.sources)) for note in shown]
-    cited = [source for note in shown for source in note.sources]
-    return notes, presenters.document_caveats(pathway, cited)

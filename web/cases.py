@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from tracker import casebook, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile, ToldReminder
-from web import arguments, case_view, charts, presenters, sheets, timeline
+from web import arguments, case_view, charts, checklists, contacts, markers, presenters, sheets, timeline
 from web.access import case_for, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
@@ -119,7 +119,6 @@ def _page(
     extra: dict[str, Any],
 ) -> str:
     history = file.plan.history
-    notes, caveats = case_view.guidance(history)
     birth = file.patient.birth_date
     pathway = history.pathway
     return render_template(
@@ -143,9 +142,10 @@ def _page(
         unknown=case_view.unknown_facts(history),
         staging=case_view.staging(history),
         lines=case_view.lines(history),
-        checklists=case_view.checklists(history),
-        notes=notes,
-        caveats=caveats,
+        checklists=checklists.checklists(history),
+        guidance=checklists.guidance(history),
+        contacts=contacts.contacts(file),
+        notes=contacts.notes(file),
         reminders=case_view.reminders(history, file.plan, told),
         entries=timeline.entries(file),
         fold=FOLD,
@@ -153,7 +153,9 @@ def _page(
         **extra,
         way=charts.way(history, file.today),
         therapy=charts.therapy(history, file.today),
-        plots=charts.plots(history, file.events),
+        doses=charts.dose_list(history, file.events),
+        plots=markers.plots(history, file.events),
+        loose=markers.loose(history, file.events),
         barriers=case_view.barriers(history),
         decisions=sorted(history.decisions, key=lambda d: d.meeting_on, reverse=True),
     )

@@ -19,7 +19,7 @@ from tracker.casebook import CaseFile
 from tracker.conflicts import Contested, contested, matters
 from tracker.preview import Preview, preview
 from tracker.writing import writing
-from web import fields, previews, recording, sheets, timeline
+from web import checklists, fields, previews, recording, sheets, timeline
 from web.access import case_for, needs, viewer
 from web.desk import desk
 from web.fields import Answers
@@ -203,6 +203,8 @@ def _page(
         token=token,
         version=file.row.version,
         refused=reasons,
+        checklists=checklists.before(history, sheet.trigger),
+        guidance=checklists.guidance_before(history, sheet.trigger),
         **more,
     )
     return make_response(page, status)

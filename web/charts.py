@@ -1,4 +1,4 @@
-"""Pictures of one case: the way it has gone, its lines of therapy, its markers over time. Pure geometry.
+"""Pictures of one case: the way it has gone and its lines of therapy. Pure geometry; markers are drawn elsewhere.
 
 Each picture has the same as a list or a table beside it; numbers and shapes tell what colours tell.
 """
@@ -6,24 +6,19 @@ Each picture has the same as a list or a table beside it; numbers and shapes tel
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
 from web import presenters
 from workflows.dates import in_words
-from workflows.events import Event, effective
+from workflows.events import Event
 from workflows.history import CaseHistory
-from workflows.records import FactRecorded, Line
+from workflows.records import Act, Line
 
 WIDTH = 360
 """Units of a drawing; on a phone about a pixel each."""
 _ROW = 26
-_LOG_FROM = 20
-"""Where the highest value is that many times the lowest, the scale is logarithmic."""
-_NO_MARKERS = {"injection", "prrt-cycle", "visit"}
-_NUMBER = re.compile(r"\s*([<>≤≥]?)\s*(\d+(?:[.,]\d+)?)\s*([^\d\s,;][^,;]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,125 +164,40 @@ def _bar(history: CaseHistory, axis: Axis, line: Line, row: int) -> LineBar:
 
 def doses(history: CaseHistory, line: Line) -> list[date]:
     """The days on which a dose was given: the start, and each injection or cycle while the line ran."""
-    categories = history.pathway.treatment_categories(line.treatment)
-    given = "prrt-cycle" if "prrt" in categories else "injection" if line.treatment in _INJECTED else ""
-    later = [act.on for act in history.acts if act.activity == given and line.started_on < act.on]
-    return [line.started_on, *(day for day in later if line.ended_on is None or day <= line.ended_on)] if given else []
+    given = _given(history, line)
+    return [line.started_on, *(act.on for act in _later(history, line, given))] if given else []
+
+
+def _given(history: CaseHistory, line: Line) -> str:
+    """The activity that is a dose of a line; blank where doses are not told one by one."""
+    if "prrt" in history.pathway.treatment_categories(line.treatment):
+        return "prrt-cycle"
+    return "injection" if line.treatment in _INJECTED else ""
+
+
+def _later(history: CaseHistory, line: Line, given: str) -> list[Act]:
+    """The doses after the one with which a line began."""
+    found = (act for act in history.acts if act.activity == given and line.started_on < act.on)
+    return [act for act in found if line.ended_on is None or act.on <= line.ended_on]
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """A dose that was given: when, and how it was recorded, such as ``120 mg``; blank where only the day is known."""
+
+    on: date
+    amount: str
+
+
+def dose_list(history: CaseHistory, events: Iterable[Event]) -> dict[int, list[Dose]]:
+    """Every dose of the lines whose doses are told one by one, the latest first, by the number of the line."""
+    told = {event.id: str(event.data.get("result") or "") for event in events if event.kind == "activity:done"}
+    found = {}
+    for line in history.lines:
+        if given := _given(history, line):
+            later = [Dose(act.on, told.get(act.event, "")) for act in _later(history, line, given)]
+            found[line.number] = [*reversed(later), Dose(line.started_on, "")]
+    return found
 
 
 _INJECTED = {"lanreotide", "octreotide-lar"}
-
-
-# Markers -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One result: its number, and how it was written."""
-
-    on: date
-    number: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dot:
-    """A reading in the drawing."""
-
-    x: float
-    y: float
-    reading: Reading
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """The readings of one marker in one unit, over time."""
-
-    id: str
-    title: str
-    unit: str
-    readings: list[Reading]
-    dots: list[Dot]
-    ticks: list[Tick]
-    levels: list[tuple[float, str]]
-    logarithmic: bool
-
-    @property
-    def line(self) -> str:
-        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
-
-
-def plots(history: CaseHistory, events: Iterable[Event]) -> list[Plot]:
-    """A drawing for each marker and unit with several numbers on record, and for each number among the facts."""
-    found = _results(history, events) | _numbers(history)
-    several = [(name, sorted(readings, key=lambda r: r.on)) for name, readings in found.items() if len(readings) > 1]
-    return [_plot(number, *name, readings) for number, (name, readings) in enumerate(several)]
-
-
-def _results(history: CaseHistory, events: Iterable[Event]) -> dict[tuple[str, str], list[Reading]]:
-    found: dict[tuple[str, str], list[Reading]] = {}
-    for event in effective(events):
-        activity = event.data.get("activity", "")
-        match = _NUMBER.match(event.data.get("result") or "") if event.kind == "activity:done" else None
-        if match is None or activity in _NO_MARKERS:
-            continue
-        key = (presenters.activity_label(history.pathway, activity), match[3].strip())
-        number = float(match[2].replace(",", "."))
-        found.setdefault(key, []).append(Reading(event.on, number, event.data["result"]))
-    return found
-
-
-def _numbers(history: CaseHistory) -> dict[tuple[str, str], list[Reading]]:
-    """Facts that are numbers and were recorded more than once."""
-    found = {}
-    for definition in history.pathway.facts:
-        recorded = [f for f in history.facts.get(definition.name, ()) if isinstance(f.value, int | float)]
-        if definition.type == "number" and definition.name != "age_at_diagnosis" and len(recorded) > 1:
-            found[definition.label, definition.unit] = [_reading(history, fact) for fact in recorded]
-    return found
-
-
-def _reading(history: CaseHistory, fact: FactRecorded) -> Reading:
-    value = fact.value if isinstance(fact.value, int | float) else 0
-    return Reading(fact.on, float(value), history.pathway.value_label(fact.name, value))
-
-
-_TOP, _BOTTOM, _LEFT, _RIGHT = 10, 120, 44, WIDTH - 10
-
-
-def _plot(number: int, title: str, unit: str, readings: Sequence[Reading]) -> Plot:
-    values = [reading.number for reading in readings]
-    logarithmic = min(values) > 0 and max(values) / min(values) >= _LOG_FROM
-    low, high, levels = _levels(min(values), max(values), logarithmic=logarithmic)
-    axis = Axis(readings[0].on, readings[-1].on, _LEFT + 8, _RIGHT - 8)
-
-    def y(value: float) -> float:
-        share = (_scaled(value, logarithmic) - low) / ((high - low) or 1)
-        return round(_BOTTOM - share * (_BOTTOM - _TOP), 1)
-
-    dots = [Dot(axis.x(reading.on), y(reading.number), reading) for reading in readings]
-    marks = [(y(level), f"{level:g}") for level in levels]
-    ticks = axis.ticks(3) if readings[0].on != readings[-1].on else []
-    return Plot(f"plot-{number}", title, unit, list(readings), dots, ticks, marks, logarithmic)
-
-
-def _scaled(value: float, logarithmic: bool) -> float:
-    return math.log10(value) if logarithmic else value
-
-
-def _levels(low: float, high: float, *, logarithmic: bool) -> tuple[float, float, list[float]]:
-    """The ends of the scale, and the levels that are marked on it."""
-    if logarithmic:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        return first, last, [10.0**power for power in range(first, last + 1)]
-    step = _round_step(high)
-    steps = math.ceil(high / step)
-    return 0, steps * step, [step * n for n in range(steps + 1)]
-
-
-def _round_step(high: float) -> float:
-    """A step of 1, 2 or 5 times a power of ten, of which two to five make the height."""
-    if high <= 0:
-        return 1
-    power = 10.0 ** math.floor(math.log10(high))
-    return next(power * part for part in (0.2, 0.5, 1.0, 2.0) if high / (power * part) <= 5)

@@ -45,6 +45,11 @@ class Sheet:
     def all_fields(self) -> tuple[Field, ...]:
         return (*self.fields, *(one for _, group in self.groups for one in group))
 
+    @property
+    def trigger(self) -> str:
+        """The step that it records, if it is one."""
+        return str(self.fixed.get("trigger", ""))
+
     def event(self, data: dict[str, Any]) -> tuple[date, dict[str, Any]]:
         """The date and the data of the event that the answers make."""
         rest = {name: value for name, value in data.items() if name != "on"}
@@ -162,6 +167,7 @@ def _grouped(history: CaseHistory, recordable: list[str]) -> tuple[tuple[str, tu
 
 
 # The other entries -------------------------------------------------------------------------------------------
+
 
 def note(file: CaseFile) -> Sheet:
     """Free text."""

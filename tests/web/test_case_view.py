@@ -1,11 +1,13 @@
 """A case as its page shows it."""
 
+from dataclasses import replace
 from datetime import date
 
 from tests.web.register import NOW, Register
 from tests.workflows.journeys import Journey
 from tracker import casebook
-from web import case_view, timeline
+from web import case_view, checklists, contacts, timeline
+from workflows.events import Event
 
 
 def file_of(register: Register, ref: str, on: str | None = None) -> casebook.CaseFile:
@@ -16,12 +18,20 @@ def file_of(register: Register, ref: str, on: str | None = None) -> casebook.Cas
 def test_track_says_where_the_case_is_where_it_was_and_where_it_never_was() -> None:
     journey = Journey.treated("2026-01-05", "lanreotide")
     stops = case_view.track(journey.plan().history)
-    assert [(stop.title, stop.place) for stop in stops] == [
-        ("Work-up", "ahead"),
-        ("Advanced disease", "passed"),
-        ("Therapy", "now"),
-        ("Surveillance", "ahead"),
+    assert [(stop.title, stop.place, stop.words) for stop in stops] == [
+        ("Work-up", "ahead", "not reached"),
+        ("Advanced disease", "passed", "on 5 Jan 2026"),
+        ("Therapy", "now", "the case is here, since 5 Jan 2026"),
+        ("Surveillance", "ahead", "not reached"),
     ]
+
+
+def test_track_tells_the_last_time_of_a_phase_to_which_the_case_came_back() -> None:
+    journey = Journey.treated("2026-01-05", "lanreotide")
+    journey.trigger("2026-03-01", "end_line", reason="toxicity").starts("2026-04-01", "everolimus")
+    words = {stop.title: stop.words for stop in case_view.track(journey.plan().history)}
+    assert words["Advanced disease"] == "the last time 1 Mar 2026 to 1 Apr 2026"
+    assert words["Therapy"] == "the case is here, since 1 Apr 2026"
 
 
 def test_track_names_restaging_only_while_the_case_stands_there() -> None:
@@ -91,15 +101,25 @@ def test_a_follow_up_that_ended_says_how_in_words_that_do_not_repeat() -> None:
 
 def test_checklist_shows_what_the_record_has_as_done(register: Register) -> None:
     history = file_of(register, "N-005").plan.history
-    ticks = {tick.text: tick for tick in dict(case_view.checklists(history))["Work-up"]}
+    (workup,) = (found for found in checklists.checklists(history) if found.title == "Work-up")
+    ticks = {tick.text: tick for tick in workup.items}
     assert ticks["CT of the primary tumour and metastases"].done_on == date(2027, 3, 8)
     assert ticks["MRI of the primary tumour and metastases"].done_on is None
 
 
 def test_guidance_comes_with_its_source_and_the_caveat_of_the_document(register: Register) -> None:
-    notes, caveats = case_view.guidance(file_of(register, "N-001").plan.history)
-    assert all(note.badges for note in notes)
-    assert any("human review" in text for text in caveats)
+    found = checklists.guidance(file_of(register, "N-001").plan.history)
+    assert found.notes
+    assert all(note.badges for note in found.notes)
+    assert any("human review" in text for text in found.caveats)
+
+
+def test_the_checklist_of_a_work_up_that_is_over_says_what_the_record_lacks(register: Register) -> None:
+    (past,) = (found for found in checklists.checklists(file_of(register, "N-001").plan.history) if not found.shown)
+    assert past.title == "Work-up"
+    assert past.done == 2
+    assert "Histopathological confirmation on file" in past.missing
+    assert "PTH, on clinical suspicion" not in past.missing
 
 
 def test_timeline_is_newest_first_and_strikes_out_what_was_corrected(register: Register) -> None:
@@ -147,6 +167,24 @@ def test_a_correction_that_was_itself_corrected_strikes_out_nothing() -> None:
     undoing = journey.last_id
     journey.corrected("2026-01-08", undoing)
     assert list(timeline.corrections(journey.events)) == [undoing]
+
+
+# Contacts and notes ----------------------------------------------------------------------------------------
+
+
+def test_contacts_and_notes_say_who_and_what_and_leave_out_what_was_struck_out(register: Register) -> None:
+    file = file_of(register, "N-001")
+    assert [(row.channel, row.outcome) for row in contacts.contacts(file)] == [("Phone", "No answer")]
+    (note,) = contacts.notes(file)
+    assert (note.text, note.by) == ("Prefers mornings.\nDaughter drives.", "test:register")
+
+
+def test_a_contact_keeps_what_was_said(register: Register) -> None:
+    file = file_of(register, "N-002")
+    said = {"channel": "by-pigeon", "outcome": "call-later", "note": "after six"}
+    told = replace(file, events=[*file.events, Event("e", 99, "contact:attempted", date(2027, 3, 1), said)])
+    (row,) = contacts.contacts(told)
+    assert (row.channel, row.outcome, row.note) == ("By pigeon", "Asked to be called later", "after six")
 
 
 # Reminders -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from tests.workflows.journeys import Journey, day
-from web import charts
+from web import charts, markers
 from web.charts import Axis
 
 TODAY = date(2027, 3, 12)
@@ -51,23 +51,59 @@ def test_doses_are_marked_where_they_were_given() -> None:
     assert charts.therapy(Journey.advanced().plan().history, TODAY) is None
 
 
-def results(*told: str) -> list[charts.Plot]:
+def test_each_dose_is_listed_with_what_was_given() -> None:
+    journey = Journey.treated("2026-01-05", "lanreotide").done("2026-02-02", "injection", result="120 mg")
+    history = journey.plan().history
+    (found,) = charts.dose_list(history, journey.events).values()
+    assert [(dose.on, dose.amount) for dose in found] == [(day("2026-02-02"), "120 mg"), (day("2026-01-05"), "")]
+    tablets = Journey.treated("2026-01-05", "everolimus")
+    assert charts.dose_list(tablets.plan().history, tablets.events) == {}
+
+
+def results(*told: str) -> list[markers.Plot]:
     journey = Journey.treated("2026-01-05", "lanreotide")
     for month, text in enumerate(told, 2):
         journey.done(f"2026-{month:02}-10", "cga", result=text)
-    return charts.plots(journey.plan().history, journey.events)
+    return markers.plots(journey.plan().history, journey.events)
 
 
 def test_results_are_read_as_they_are_written() -> None:
     (plot,) = results("98 ng/mL", "64,5 ng/mL, stable", "report to follow", "<10 ng/mL")
-    assert (plot.title, plot.unit) == ("Chromogranin A", "ng/mL")
+    assert (plot.title, plot.unit) == ("Chromogranin A", "µg/L")
+    assert [reading.bound for reading in plot.readings] == [False, False, True]
     assert [reading.number for reading in plot.readings] == [98, 64.5, 10]
     assert plot.readings[1].text == "64,5 ng/mL, stable"
 
 
 def test_units_are_not_mixed_and_one_result_is_no_curve() -> None:
-    assert [plot.unit for plot in results("98 ng/mL", "88 µg/L", "90 ng/mL")] == ["ng/mL"]
+    (plot,) = results("98 ng/mL", "12 nmol/L", "90 ng/mL")
+    assert (plot.unit, len(plot.readings)) == ("µg/L", 2)
+    assert "Chromogranin A in other units is not drawn here" in plot.hint
+    assert [plot.unit for plot in results("98 U/L", "12 nmol/L", "90 U/L", "3 nmol/L")] == ["U/L", "nmol/L"]
     assert results("98 ng/mL") == []
+
+
+@pytest.mark.parametrize("written", ["ng/mL", "ng/ml", "µg/L", "μg/l", "ug/L", " µg/L "])
+def test_a_unit_is_one_however_it_is_typed(written: str) -> None:
+    assert markers.unit(written) == "µg/L"
+    assert markers.unit("nmol/L") != markers.unit("U/L")
+
+
+def test_units_that_are_the_same_by_definition_share_a_drawing_that_says_so() -> None:
+    (plot,) = results("98 ng/mL", "88 µg/L")
+    assert (plot.unit, [r.number for r in plot.readings], plot.hint) == ("µg/L", [98, 88], "1 ng/mL is 1 µg/L.")
+    (alone,) = results("98 ng/mL", "88 ng/mL")
+    assert alone.hint == ""
+
+
+def test_what_is_not_drawn_is_told_with_the_reason() -> None:
+    journey = Journey.treated("2026-01-05", "lanreotide").done("2026-02-10", "cga", result="raised")
+    journey.done("2026-03-10", "cga", result="98 ng/mL").done("2026-04-10", "visit", result="well")
+    found = markers.loose(journey.plan().history, journey.events)
+    assert [(one.text, one.why) for one in found] == [
+        ("raised", "no number with a unit"),
+        ("98 ng/mL", "the only one in µg/L"),
+    ]
 
 
 def test_a_wide_range_is_drawn_on_a_logarithmic_scale() -> None:
@@ -87,7 +123,7 @@ def test_zero_can_be_drawn() -> None:
 
 def test_a_fact_that_is_a_number_is_drawn_when_it_changed() -> None:
     journey = Journey.advanced("2026-01-05").fact("2026-02-01", ki67_percent=5.0)
-    (plot,) = charts.plots(journey.plan().history, journey.events)
+    (plot,) = markers.plots(journey.plan().history, journey.events)
     assert (plot.title, plot.unit, [r.number for r in plot.readings]) == ("Ki-67", "%", [2, 5])
 
 
@@ -95,4 +131,4 @@ def test_what_was_struck_out_is_not_drawn() -> None:
     journey = Journey.treated("2026-01-05", "lanreotide")
     journey.done("2026-02-10", "cga", result="98 ng/mL").done("2026-03-10", "cga", result="9800 ng/mL")
     journey.corrected("2026-03-11", journey.last_id)
-    assert charts.plots(journey.plan().history, journey.events) == []
+    assert markers.plots(journey.plan().history, journey.events) == []

@@ -128,6 +128,14 @@ def test_a_double_click_records_one_step(app: Flask, fresh_register: Register) -
     assert len(events(fresh_register)) == before + 1
 
 
+def test_a_step_comes_with_its_checklist_and_what_the_texts_say_of_it(app: Flask, fresh_register: Register) -> None:
+    fresh_register.facts("N-001", "2027-01-06", syndrome="carcinoid")
+    page = words(app.test_client().get("/cases/N-001/move/plan_line"))
+    assert "Before this step Before a procedure in functional disease" in page
+    assert "multidisciplinary team dedicated to neuroendocrine neoplasms" in page
+    assert "Before this step" not in words(app.test_client().get("/cases/N-001/record/note"))
+
+
 # Entries of other kinds ----------------------------------------------------------------------------------------
 
 
