@@ -74,17 +74,9 @@ def _summaries_on(session: Session, rows: Iterable[Row[Any]], on: date) -> Itera
             )
 
 
-NEEDS: dict[str, Any] = {
-    "next-step": col(Case.needs_plan).is_(True),
-    "explanation": col(Case.warnings_unexplained) > 0,
-    "navigator": col(Case.navigator_id).is_(None),
-}
-"""What an open case can be in want of, other than an act on a date."""
-
-
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """A part of a long list of cases; ``after`` is the reference from which it goes on, None at the end."""
+    """A part of a long list of cases; ``after`` says from where it goes on, None at the end."""
 
     items: list[CaseSummary]
     after: str | None
@@ -93,18 +85,15 @@ class CasePage:
 def cases_page(
     session: Session,
     *,
-    needs: str | None = None,
     scope: Scope = ANY,
     with_closed: bool = False,
     after: str | None = None,
     size: int = 50,
 ) -> CasePage:
-    """Cases by reference, ``size`` at a time; ``needs``, a key of :data:`NEEDS`, keeps those in want of it."""
+    """Cases by reference, ``size`` at a time."""
     found = case_rows(scope).order_by(col(Case.ref)).limit(size + 1)
     if not with_closed:
         found = found.where(col(Case.phase) != "closed")
-    if needs is not None:
-        found = found.where(NEEDS[needs])
     if after is not None:
         found = found.where(col(Case.ref) > after)
     items = [summary(row) for row in session.execute(found)]

@@ -33,8 +33,10 @@ class Newcomer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A case that may be the same patient's, and why."""
+    """A case that may be the same patient's, by the number of its row and its clinic's, and why."""
 
+    case_id: int
+    clinic_id: int
     place: CasePlace
     birth_date: date | None
     mrn: str | None
@@ -108,7 +110,7 @@ def _of(clinics: frozenset[int]) -> Any:
 
 def _candidate(row: Any, why: str) -> Candidate:
     patient: Patient = row.Patient
-    return Candidate(place_of(row), patient.birth_date, patient.mrn, patient.sex, why)
+    return Candidate(row.Case.id, row.Case.clinic_id, place_of(row), patient.birth_date, patient.mrn, patient.sex, why)
 
 
 # Likeness ----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select, text, tuple_, uni
 from sqlmodel import Session, col
 
 from tracker import tallies
-from tracker.casebook import CaseSummary, summary
+from tracker.casebook import CasePage, CaseSummary, summary
 from tracker.clock import local_date
 from tracker.models import IS_OPEN, Case, Clinic, FollowUpRow, Person
 from tracker.places import ANY, Scope, case_rows, open_items
@@ -348,16 +348,33 @@ def oldest_of(session: Session, navigators: Iterable[tuple[int, int]]) -> dict[t
 
 
 def in_want(session: Session, wants: str, scope: Scope, clinics: Iterable[int], size: int) -> list[CaseSummary]:
-    """Some open cases of these clinics that are in want of something, a key of :data:`tracker.casebook.NEEDS`.
+    """Some open cases of these clinics that are in want of something, a key of :data:`WANTING`.
 
     First their numbers, each kind along its own index, and then these few cases: with both in one statement the
     embedded database would rather read all cases of the clinics.
     """
-    found = _WANTING[wants](sorted(clinics))
-    if _of_one_person(scope):
-        found = found.where(_cases_of(scope))
-    numbers = list(session.execute(found.limit(size)).scalars())
-    return [summary(row) for row in session.execute(case_rows(ANY).where(col(Case.id).in_(numbers)))]
+    return _numbered(session, session.execute(_in_want(wants, scope, clinics).limit(size)).scalars())
+
+
+def page_in_want(
+    session: Session, wants: str, scope: Scope, clinics: Iterable[int], *, after: int, size: int
+) -> CasePage:
+    """The same in the order in which the cases were opened, from behind the case of a number on."""
+    found = _in_want(wants, scope, clinics)
+    number = found.selected_columns[0]
+    rows = session.execute(found.where(number > after).distinct().order_by(number).limit(size + 1))
+    numbers = list(rows.scalars())
+    return CasePage(_numbered(session, numbers[:size]), str(numbers[size - 1]) if len(numbers) > size else None)
+
+
+def _in_want(wants: str, scope: Scope, clinics: Iterable[int]) -> Any:
+    found = WANTING[wants](sorted(clinics))
+    return found.where(_cases_of(scope)) if _of_one_person(scope) else found
+
+
+def _numbered(session: Session, numbers: Iterable[int]) -> list[CaseSummary]:
+    found = case_rows(ANY).where(col(Case.id).in_(list(numbers))).order_by(col(Case.id))
+    return [summary(row) for row in session.execute(found)]
 
 
 def _cases_of(scope: Scope) -> ColumnElement[bool]:
@@ -386,8 +403,9 @@ def _of_nobody(clinics: list[int]) -> Any:
     return select(col(Case.id)).where(col(Case.navigator_id).is_(None), col(Case.phase) != "closed", here)
 
 
-_WANTING: dict[str, Callable[[list[int]], Any]] = {
+WANTING: dict[str, Callable[[list[int]], Any]] = {
     "next-step": _without_plan,
     "explanation": _unexplained,
     "navigator": _of_nobody,
 }
+"""What an open case can be in want of, other than an act on a date; the value selects the numbers of such cases."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sqlalchemy import delete, insert
-from sqlmodel import Session, col, select
+from sqlalchemy import insert
+from sqlmodel import Session, select
 
 from tracker.models import Case, CaseTerm, Patient
 
@@ -39,14 +39,8 @@ def stored(session: Session, case: Case) -> set[str]:
     return set(session.exec(select(CaseTerm.term).where(CaseTerm.case_id == case.id)))
 
 
-def index_anew(session: Session, case: Case, patient: Patient) -> None:
-    """Make the words of a case equal to its patient's name and numbers; called where either changes."""
-    session.execute(delete(CaseTerm).where(col(CaseTerm.case_id) == case.id))
-    index(session, case, patient)
-
-
 def index(session: Session, case: Case, patient: Patient) -> None:
-    """Store the words of a case that has none yet."""
+    """Store the words of a new case. They stay: a merger leaves both records, each under its own name and numbers."""
     rows = [{"case_id": case.id, "clinic_id": case.clinic_id, "term": term} for term in sorted(of_case(case, patient))]
     if rows:
         session.execute(insert(CaseTerm), rows)

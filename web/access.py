@@ -151,9 +151,14 @@ def case_number_for(database: Session, number: int, may: May) -> Case:
 
 
 def looked_at(case: Case) -> None:
-    """The page shows this case; that is recorded, once, before it leaves."""
+    """The page shows this case; that is recorded, once, before it leaves. The answer to a form does not show it."""
     if request.method == "GET" and case.id is not None:
-        g.setdefault("looks", {})[case.id] = case.clinic_id
+        shows(case.id, case.clinic_id)
+
+
+def shows(case_id: int, clinic_id: int) -> None:
+    """The same for the answer to a form, where it shows a case that may not have been looked at before."""
+    g.setdefault("looks", {})[case_id] = clinic_id
 
 
 def _record_looks() -> None:

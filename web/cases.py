@@ -10,9 +10,10 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
-from tracker import casebook, pathways
+from tracker import casebook, overdue, pathways
 from tracker.access import May
-from tracker.casebook import CaseFile, ToldReminder
+from tracker.casebook import CaseFile, CasePage, ToldReminder
+from tracker.places import Scope
 from web import arguments, case_view, charts, checklists, contacts, markers, presenters, sheets, timeline
 from web.access import case_for, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
@@ -30,7 +31,7 @@ FOLD = 25
 @pages.get("")
 @needs(May.READ)
 def index() -> str | Response:
-    """Cases by reference; ``case`` goes straight to one, ``needs`` keeps those in want of something."""
+    """Cases by reference; ``case`` goes straight to one, ``needs`` lists those in want of something as they came."""
     wanted = arguments.text("case")
     with desk().database.reading() as session:
         found = _named(session, wanted) if wanted else None
@@ -38,10 +39,10 @@ def index() -> str | Response:
             return redirect(url_for("cases.show", ref=found))
         choices = casebook.scope_choices(session, scope())
         chosen = choose(choices)
-        needs = arguments.one_of("needs", list(casebook.NEEDS))
+        needs = arguments.one_of("needs", list(overdue.WANTING))
         closed = needs is None and arguments.text("closed") == "1"
-        after = arguments.text("after")
-        page = casebook.cases_page(session, needs=needs, scope=chosen.scope, with_closed=closed, after=after, size=PAGE)
+        after = arguments.number("after") if needs else arguments.text("after")
+        page = _page_of(session, chosen.scope, needs, closed, after)
         return render_template(
             "cases.html",
             rows=case_rows(session, page.items),
@@ -55,6 +56,15 @@ def index() -> str | Response:
             nobody=NOBODY,
             missing=wanted,
         )
+
+
+def _page_of(session: Session, limits: Scope, needs: str | None, closed: bool, after: str | int | None) -> CasePage:
+    if needs is None:
+        return casebook.cases_page(
+            session, scope=limits, with_closed=closed, after=str(after) if after else None, size=PAGE
+        )
+    clinics = overdue.days_of(session, desk().now(), limits)
+    return overdue.page_in_want(session, needs, limits, clinics, after=int(after or 0), size=PAGE)
 
 
 def _named(session: Session, wanted: str) -> str | None:
@@ -139,6 +149,7 @@ def _page(
         warnings=case_view.warnings(history),
         steps=case_view.steps(history, file.today),
         facts=case_view.facts(history),
+        differing=case_view.differing(history),
         unknown=case_view.unknown_facts(history),
         staging=case_view.staging(history),
         lines=case_view.lines(history),

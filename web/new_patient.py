@@ -18,7 +18,7 @@ from tracker.duplicates import Candidate, Newcomer, candidates
 from tracker.errors import ChangeRefused
 from tracker.models import Case, Clinic
 from web import fields, presenters
-from web.access import needs, viewer
+from web.access import needs, shows, viewer
 from web.desk import desk
 from web.fields import Answers, Field
 from workflows.pathway import Pathway
@@ -170,6 +170,8 @@ def _page(
     asked: bool = False,
 ) -> Response:
     by_name = {field.name: field for field in shown}
+    for one in found or []:
+        shows(one.case_id, one.clinic_id)
     page = render_template(
         "new_patient.html",
         first=[by_name[name] for name in ("name", "birth_date", "sex", "mrn")],

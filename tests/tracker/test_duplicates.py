@@ -6,11 +6,12 @@ import pytest
 from sqlmodel import col, select
 
 from tests.tracker.conftest import Installation
-from tracker import cases, duplicates, merging
+from tracker import cases, duplicates, merging, search
 from tracker.chain import START
 from tracker.duplicates import Newcomer, alike, slips
 from tracker.errors import ChangeRefused
 from tracker.models import Case, Clinic, FollowUpRow
+from tracker.places import ANY
 
 BORN = date(1961, 2, 28)
 
@@ -120,6 +121,15 @@ def test_of_two_records_one_ends_and_the_other_goes_on(register: Installation) -
         kinds = [event.kind for event in cases.events_of(session, cases.find(session, "N-1"))]
         assert kinds == ["case:opened", "case:joined", "event:corrected"]
         assert all(case.head_mac != START for case in session.exec(select(Case)))
+
+
+def test_merged_records_are_found_by_either_name_and_by_either_number(register: Installation) -> None:
+    with register.writing() as writing:
+        merging.merge(writing, "N-2", "N-1", on=date(2026, 11, 20), reason="married, same number on the card")
+    for text, ref in (("okafor", "N-1"), ("garcia", "N-2"), ("4712", "N-2")):
+        with register.database.reading() as session:
+            assert ref in [one.place.ref for one in search.find(session, text, ANY)]
+    assert found(register, Newcomer("García José", BORN, ("4712",))) == {"N-2": "The same number"}
 
 
 def test_a_merger_that_leads_nowhere_is_refused(register: Installation) -> None:

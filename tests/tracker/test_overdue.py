@@ -138,3 +138,13 @@ def test_cases_in_want_are_found_along_an_index(session: Session, wants: str) ->
         "navigator": standing.without_navigator,
     }
     assert len(found) == number[wants]
+    read, after = [], 0
+    while True:
+        page = overdue.page_in_want(session, wants, ANY, clinics, after=after, size=1)
+        read += page.items
+        if page.after is None:
+            break
+        after = int(page.after)
+    assert read == found
+    nobodys = overdue.page_in_want(session, wants, Scope(unassigned=True), clinics, after=0, size=500).items
+    assert nobodys == [one for one in found if one.place.navigator is None]
