@@ -28,7 +28,7 @@ NAMES = (
 
 STATUS_WORDS = {"now": "Due or overdue", "overdue": "Overdue", "due": "Due", "upcoming": "Upcoming"}
 SORT_WORDS = {
-    Order.URGENCY: "Most urgent first",
+    Order.URGENCY: "Most urgent",
     Order.DUE: "By due date",
     Order.PATIENT: "By patient",
     Order.STATE: "By state",

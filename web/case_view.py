@@ -21,6 +21,7 @@ from workflows.pathway import Pathway
 from workflows.planning import Plan
 from workflows.records import FactRecorded, Line
 from workflows.series import FollowUp, Forecast, Why
+from workflows.view import Value
 
 FORECAST_MONTHS = 24
 
@@ -87,12 +88,13 @@ def _from_to(since: date, until: date) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OpenItem:
-    """An open follow-up with its urgency on the day and its sources."""
+    """An open follow-up with its urgency on the day, its sources, and what must be known of their documents."""
 
     item: FollowUp
     label: str
     urgency: Urgency
     badges: list[Badge]
+    caveats: list[str]
 
     @property
     def why(self) -> Why:
@@ -109,7 +111,9 @@ def _open_item(file: CaseFile, item: FollowUp) -> OpenItem:
     status, days = status_on(item.window.opens_on, item.window.late_on, file.today)
     pressing = presenters.urgency(status, days, presenters.steps_of(pathway, item.rule))
     label = presenters.activity_label(pathway, item.activity)
-    return OpenItem(item, label, pressing, presenters.badges(pathway, item.why.sources))
+    sources = item.why.sources
+    badges, caveats = presenters.badges(pathway, sources), presenters.document_caveats(pathway, sources)
+    return OpenItem(item, label, pressing, badges, caveats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +336,38 @@ def barriers(history: CaseHistory) -> list[BarrierRow]:
     """What keeps or kept the patient from care: what stands first, then the latest."""
     found = sorted(history.barriers, key=lambda b: (b.resolved_on is None, b.since), reverse=True)
     return [BarrierRow(presenters.barrier_label(b.name), b.since, b.resolved_on, "; ".join(b.texts)) for b in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Two facts that should agree and do not, and which of them the rules use."""
+
+    what: str
+    told: list[tuple[str, str]]
+    used: str
+
+
+_SHOULD_AGREE = (
+    ("The grades differ", ("reported_grade", "measured_grade"), "grade"),
+    ("The reports of hormone function differ", ("reported_functional", "functional"), "functional"),
+)
+"""What is recorded as reported, beside what follows from other facts, and the fact that the rules ask."""
+
+
+def differing(history: CaseHistory) -> list[Differing]:
+    """Facts that contradict each other, side by side."""
+    pathway, found = history.pathway, []
+    for what, names, used in _SHOULD_AGREE:
+        values = {name: history.fact(name) for name in names}
+        if None in values.values() or len(set(values.values())) == 1:
+            continue
+        told = [(pathway.fact_label(name), _words(pathway, name, value)) for name, value in values.items()]
+        found.append(Differing(what, told, _words(pathway, used, history.fact(used))))
+    return found
+
+
+def _words(pathway: Pathway, name: str, value: Value | None) -> str:
+    return "not known" if value is None else pathway.value_label(name, value)
 
 
 def unknown_facts(history: CaseHistory) -> list[str]:

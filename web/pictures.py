@@ -106,8 +106,12 @@ def _length(number: int, most: int, room: float) -> float:
 
 
 def _shortened(label: str, width: int) -> str:
-    """A label that fits its room, at some seven units a letter; the whole of it is in the table and said aloud."""
+    """A label that fits its room, at some seven units a letter; the whole of it is in the table and said aloud.
+
+    Of an e-mail address the name before the @ is enough to tell colleagues apart.
+    """
     letters = min(_LONGEST_LABEL, width // 7)
+    label = label.partition("@")[0]
     return label if len(label) <= letters else label[: letters - 1].rstrip() + "…"
 
 

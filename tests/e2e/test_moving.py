@@ -97,7 +97,7 @@ def test_recurrence_is_suspected_shown_and_recorded(site: Site) -> None:
     record(page)
     assert site.state("N-001") == "restaging.suspected"
     page.get_by_role("link", name="Confirm progression", exact=True).click()
-    expect(page.get_by_text("Still missing:")).to_be_visible()
+    expect(page.get_by_text("Still needed:")).to_be_visible()
     assert_sound(page)
     fill(page, "Progression shown on", "2027-03-02")
     fill(page, "Date", "2027-03-03")

@@ -63,6 +63,23 @@ def test_one_staging_system_is_no_conflict() -> None:
     assert not found.conflict
 
 
+def test_what_was_reported_stands_beside_what_follows_from_the_facts() -> None:
+    journey = Journey.advanced().fact("2026-01-06", reported_grade="G3")
+    (grades,) = case_view.differing(journey.plan().history)
+    assert grades.told == [("Grade as reported", "G3 NET"), ("Grade by measurement", "G1")]
+    assert grades.used == "G1"
+    journey.fact("2026-01-07", reported_grade="G1", reported_functional=True)
+    (function,) = case_view.differing(journey.plan().history)
+    assert function.told == [("Functional as reported", "yes"), ("Functional", "no")]
+    journey.fact("2026-01-08", reported_functional=False)
+    assert case_view.differing(journey.plan().history) == []
+
+
+def test_why_something_is_due_says_what_must_be_known_of_its_source(register: Register) -> None:
+    caveats = [text for item in case_view.open_items(file_of(register, "N-001")) for text in item.caveats]
+    assert any("human review is still pending" in text for text in caveats)
+
+
 def test_a_fact_keeps_what_it_was_before() -> None:
     journey = Journey.advanced("2026-01-05").fact("2026-02-01", ki67_percent=5.0).fact("2026-03-01", ki67_percent=None)
     rows = {row.label: row for row in case_view.facts(journey.plan().history)}

@@ -64,7 +64,7 @@ def test_what_is_missing_is_said_and_asked_for(app: Flask, fresh_register: Regis
     client = app.test_client()
     move = "/cases/N-002/move/confirm_histology"
     page = client.get(move)
-    assert "Still missing: differentiation; Ki-67, mitoses or a reported grade" in words(page)
+    assert "Still needed: differentiation; Ki-67, mitoses or a reported grade" in words(page)
     _, asked = form_on(page, move)
     assert {"differentiation", "ki67_percent", "mitoses_per_2mm2", "reported_grade", "on"} <= asked.keys()
     refused = send(client, page, move, differentiation="well")
@@ -131,9 +131,11 @@ def test_a_double_click_records_one_step(app: Flask, fresh_register: Register) -
 def test_a_step_comes_with_its_checklist_and_what_the_texts_say_of_it(app: Flask, fresh_register: Register) -> None:
     fresh_register.facts("N-001", "2027-01-06", syndrome="carcinoid")
     page = words(app.test_client().get("/cases/N-001/move/plan_line"))
-    assert "Before this step Before a procedure in functional disease" in page
+    assert "Checklist: before a procedure in functional disease" in page
     assert "multidisciplinary team dedicated to neuroendocrine neoplasms" in page
-    assert "Before this step" not in words(app.test_client().get("/cases/N-001/record/note"))
+    note = words(app.test_client().get("/cases/N-001/record/note"))
+    assert "Checklist" not in note
+    assert "cited texts say" not in note
 
 
 # Entries of other kinds ----------------------------------------------------------------------------------------
