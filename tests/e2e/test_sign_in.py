@@ -12,7 +12,7 @@ from pyotp import TOTP
 
 from tests.browser import PageWatch, watched_context
 from tests.e2e.conftest import APPS, serving, signed_in
-from tests.e2e.test_pages import assert_sound
+from tests.e2e.looks import assert_sound
 from tests.provider import running_provider
 from tests.web.people import PASSWORD, person
 from tests.web.register import NOW, seeded_register
