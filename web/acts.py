@@ -202,6 +202,27 @@ def _again(answers: Answers, today: date) -> date | None:
     return today + timedelta(days=days) if days else None
 
 
+# Put off ---------------------------------------------------------------------------------------------------
+
+_WHY_PUT_OFF = ("Waiting for a report", "Patient rings back", "Waiting for a slot")
+
+
+def _ask_put_off(subject: Subject) -> list[Field]:
+    tomorrow = (subject.today + timedelta(days=1)).isoformat()
+    return [
+        Field("until", "No reminder before", "date", required=True, low=tomorrow, help=_STAYS),
+        Field("reason", "Reason", "text", suggestions=_WHY_PUT_OFF),
+    ]
+
+
+_STAYS = "The due date stays as it is. Clinic lead and clinician still hear of what is long overdue."
+
+
+def _put_off(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[Entry]:
+    told = _some(answers, "until", "reason")
+    return [Entry("activity:snoozed", subject.today, {"activity": r.activity, "rule": r.rule} | told) for r in rows]
+
+
 # The case --------------------------------------------------------------------------------------------------
 
 
@@ -236,11 +257,12 @@ def _on_day(name: str, column: str) -> Callable[[Answers], Holds]:
     return lambda answers: lambda row: getattr(row, column) == date.fromisoformat(answers[name])
 
 
-_TO, _FOR = _on_day("to", "due_on"), _on_day("for", "booked_for")
+_TO, _FOR, _UNTIL = _on_day("to", "due_on"), _on_day("for", "booked_for"), _on_day("until", "snoozed_until")
 _ALL = (
     Act("done", "d", "Done", "Record as done", "Recorded as done", _ask_done, _done),
     Act("call", "c", "Call", "Record a call", "The call is recorded", _ask_call, _call, _anyway),
     Act("booked", "b", "Book", "Book an appointment", "Booked", _ask_booked, _booked, _FOR),
+    Act("snoozed", "s", "Put off", "Put off the reminder", "Put off", _ask_put_off, _put_off, _UNTIL),
     Act("rescheduled", "r", "Move", "Move to another date", "Moved", _ask_moved, _moved, _TO, moves=True),
     Act("waived", "w", "Waive", "Let this one go", "Waived", _ask_waived, _waived, moves=True),
     Act(

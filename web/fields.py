@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from web import presenters
+from workflows.dates import in_words
 from workflows.errors import Refused
 from workflows.events import checked_fact, fact_value
 from workflows.history import CaseHistory
@@ -175,8 +176,15 @@ def _plain(field: Field, text: str) -> Any:
     if field.kind == "flag":
         return True
     if field.kind == "date":
-        return iso_day(text).isoformat()
+        return _day(field, text)
     return _one_of(field, text) if field.kind == "choice" else text
+
+
+def _day(field: Field, text: str) -> str:
+    day = iso_day(text)
+    if isinstance(field.low, str) and day < date.fromisoformat(field.low):
+        raise ValueError(f"the earliest day here is {in_words(date.fromisoformat(field.low))}")
+    return day.isoformat()
 
 
 def _number(text: str) -> float:

@@ -298,6 +298,16 @@ def test_done_is_recorded_with_result_and_facts_and_undone(ana: FlaskClient, own
             {"reason": "Seen elsewhere"},
             {"activity": "visit", "reason": "Seen elsewhere", "rule": "post-curative-visit"},
         ),
+        (
+            "snoozed",
+            {"until": "2027-03-19", "reason": "Waiting for a report"},
+            {
+                "activity": "visit",
+                "until": "2027-03-19",
+                "reason": "Waiting for a report",
+                "rule": "post-curative-visit",
+            },
+        ),
         ("note", {"text": "Prefers mornings"}, {"text": "Prefers mornings"}),
         ("hand-over", {"navigator": "ana@example.org"}, None),
     ],
@@ -335,6 +345,19 @@ def test_a_call_is_recorded_and_puts_off_what_it_was_about(
     else:
         assert told[0] == contact
         assert (told[1][0], told[1][1]["until"]) == ("activity:snoozed", until)
+
+
+def test_what_is_put_off_says_until_when_on_the_list_and_on_the_case(ana: FlaskClient, own: Register) -> None:
+    act(ana, "N-002", "snoozed", item(own, "N-002", "visit"), until="2027-03-19")
+    assert "Put off until 19 Mar 2027" in ana.get("/worklist?who=anyone&rule=post-curative-visit").text
+    assert "Put off: no reminder before 19 Mar 2027" in ana.get("/cases/N-002").text
+    refs_left = refs(ana.get("/worklist?who=anyone&rule=post-curative-visit&todo=1").text)
+    assert "N-002" not in refs_left
+    late = act(ana, "N-002", "snoozed", item(own, "N-002", "visit"), until="2027-03-12")
+    assert late.status_code == 422
+    assert "The earliest day here is 13 Mar 2027." in late.text
+    booked = act(ana, "N-002", "booked", item(own, "N-002", "visit"), **{"for": "2026-03-20"})
+    assert booked.status_code == 422, "a slip of the year books nothing in the past"
 
 
 def test_what_is_missing_is_said_beside_what_was_typed(ana: FlaskClient, own: Register) -> None:
