@@ -176,6 +176,8 @@ _AFTER_A_PAUSE = {
     "handed": "The case was handed over",
 }
 _AFTER_DEATH = "sent after the death"
+TOLD = "Told"
+"""How a reminder stands that went out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ def _reminder(pathway: Pathway, plan: Plan, told: ToldReminder) -> ReminderRow:
 
 def _standing(told: ToldReminder) -> str:
     if told.status == "sent":
-        return "Told"
+        return TOLD
     if told.status == "withheld":
         return "Not told"
     return "In a message on its way" if told.waits else "Raised, to be told in the next digest"

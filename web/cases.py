@@ -131,6 +131,7 @@ def _page(
     history = file.plan.history
     birth = file.patient.birth_date
     pathway = history.pathway
+    reminders = case_view.reminders(history, file.plan, told)
     return render_template(
         "case.html",
         file=file,
@@ -138,6 +139,7 @@ def _page(
         pathway=pathway,
         pathway_digest=None if pathway.digest == newest else pathway.digest,
         today=file.today,
+        printed_at=desk().now(),
         past=past,
         known=known,
         age=presenters.age(birth, min(file.today, file.row.died_on or file.today)) if birth else None,
@@ -157,8 +159,8 @@ def _page(
         guidance=checklists.guidance(history),
         contacts=contacts.contacts(file),
         notes=contacts.notes(file),
-        reminders=case_view.reminders(history, file.plan, told),
-        entries=timeline.entries(file),
+        reminders=reminders,
+        entries=timeline.with_reminders(timeline.entries(file), reminders, file.clinic.timezone),
         fold=FOLD,
         planned=history.planned,
         **extra,

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 from tracker.casebook import CaseFile
+from tracker.clock import local_date
+from web.case_view import TOLD, ReminderRow
 from web.presenters import (
     activity_label,
     barrier_label,
@@ -27,7 +29,10 @@ Words = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event: what it says, when it was true, who recorded it, and what became of it."""
+    """One event: what it says, when it was true, who recorded it, and what became of it.
+
+    A reminder that went out has no ``id``: it is no entry of the record, and cannot be struck out.
+    """
 
     id: str
     on: date
@@ -53,6 +58,19 @@ def entries(file: CaseFile) -> list[Entry]:
         effect = sentence(effects[event.id]) if event.id in effects else ""
         found.append(Entry(event.id, event.on, title, detail, event.recorded_at, event.actor, correction, effect))
     return found
+
+
+def with_reminders(told: Iterable[Entry], reminders: Iterable[ReminderRow], timezone: str) -> list[Entry]:
+    """The same with the reminders that went out among them, one entry for each message, on the clinic's own day."""
+    messages: dict[tuple[datetime, str], list[str]] = {}
+    for row in reminders:
+        if row.at is not None and row.standing == TOLD:
+            messages.setdefault((row.at, row.told_to), []).append(f"{row.label}: {row.step.lower()}")
+    sent = [
+        Entry("", local_date(at, timezone), f"Reminder to {to}", "; ".join(sorted(what)), at, "", "", "")
+        for (at, to), what in messages.items()
+    ]
+    return sorted([*told, *sent], key=lambda entry: entry.on, reverse=True)
 
 
 def corrections(events: Iterable[Event]) -> dict[str, Event]:

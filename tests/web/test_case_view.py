@@ -223,6 +223,18 @@ def test_reminders_say_of_what_which_step_and_what_became_of_them(outbox_registe
         assert row.at is not None
 
 
+def test_what_went_out_stands_in_the_timeline_once_for_each_message(outbox_register: Register) -> None:
+    file = file_of(outbox_register, "X-001")
+    told = timeline.with_reminders(timeline.entries(file), told_of(outbox_register, "X-001"), file.clinic.timezone)
+    assert [entry.on for entry in told] == sorted((entry.on for entry in told), reverse=True)
+    sent = [entry for entry in told if not entry.id]
+    assert sent
+    assert {entry.title for entry in sent} == {"Reminder to eve+x@example.org"}
+    assert len({entry.recorded_at for entry in sent}) == len(sent)
+    assert "Imaging (CT or MRI): overdue, for the clinic lead" in [entry.detail for entry in sent]
+    assert [entry for entry in told if entry.id] == timeline.entries(file)
+
+
 def test_a_reminder_that_nobody_was_told_says_why(outbox_register: Register) -> None:
     rows = [row for row in told_of(outbox_register, "N-002") if row.standing == "Not told"]
     assert rows
