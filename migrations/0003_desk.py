@@ -329,6 +329,24 @@ def _rooms() -> None:
         sa.UniqueConstraint("case_id", "meets_on", name=op.f("uq_meeting_item_case_id_meets_on")),
     )
     op.create_index("ix_meeting_item_clinic_day", "meeting_item", ["clinic_id", "meets_on"])
+    op.create_table(
+        "planned_hand_over",
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("from_id", sa.Integer(), nullable=False),
+        sa.Column("to_email", _text(254), nullable=False),
+        sa.Column("goes_on", sa.Date(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("token", _text(64), nullable=False),
+        sa.Column("actor", _text(254), nullable=False),
+        sa.Column("refused", _text(300), nullable=False),
+        sa.CheckConstraint("actor <> ''", name=op.f("ck_planned_hand_over_has_actor")),
+        sa.ForeignKeyConstraint(
+            ["case_id"], ["patient_case.id"], name=op.f("fk_planned_hand_over_case_id_patient_case")
+        ),
+        sa.ForeignKeyConstraint(["from_id"], ["person.id"], name=op.f("fk_planned_hand_over_from_id_person")),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_planned_hand_over")),
+    )
+    op.create_index(op.f("ix_planned_hand_over_from_id"), "planned_hand_over", ["from_id"])
     booked = _where("status = 'open' AND booked_for IS NOT NULL")
     op.create_index("ix_follow_up_booked", "follow_up", ["clinic_id", "booked_for", "id"], **booked)
     _count_what_is_there()
@@ -410,5 +428,5 @@ def _index_what_is_there() -> None:
 
 def _without_rooms() -> None:
     op.drop_index("ix_follow_up_booked", table_name="follow_up")
-    for table in ("meeting_item", "case_term", "case_change", "follow_up_change", "tally"):
+    for table in ("planned_hand_over", "meeting_item", "case_term", "case_change", "follow_up_change", "tally"):
         op.drop_table(table)

@@ -14,13 +14,13 @@ from sqlmodel import Session, col
 
 from tracker.access import Role
 from tracker.errors import ChangeRefused, UnknownThing
-from tracker.models import IS_OPEN, Account, Case, FollowUpRow, Membership
-from tracker.once import Refused, Stale, record_once
+from tracker.models import IS_OPEN, Account, Case, CaseEvent, FollowUpRow, Membership
+from tracker.once import Refused, Stale, event_id, record_once
 from tracker.places import Scope, case_rows
 from tracker.writing import Writing
 
 AT_ONCE = 500
-"""Cases of one hand-over: each is a transaction, and somebody waits for the page."""
+"""Cases of one hand-over for which somebody waits: each is a transaction. More than that is for the tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,14 @@ def burdens(session: Session, person_id: int, scope: Scope, today: date) -> list
     )
     loads = {row[0]: (row[1], row[2]) for row in session.execute(counted.group_by(col(FollowUpRow.case_id)))}
     return [_burden(row, *loads.get(row.Case.id, (0, 0))) for row in rows]
+
+
+def numbers(session: Session, person_id: int, scope: Scope) -> list[int]:
+    """Every open case of somebody in a scope, by the number of its row."""
+    found = select(col(Case.id)).where(col(Case.navigator_id) == person_id, col(Case.phase) != "closed")
+    if scope.clinics is not None:
+        found = found.where(col(Case.clinic_id).in_(sorted(scope.clinics)))
+    return list(session.execute(found.order_by(col(Case.id))).scalars())
 
 
 def _burden(row: Row[Any], items: int, overdue: int) -> Burden:
@@ -109,13 +117,38 @@ def hand_over(
 def _hand_one(
     writing: Callable[[], AbstractContextManager[Writing]], ref: str, to: str, on: date, reason: str, token: str
 ) -> Handed:
-    own = hashlib.sha256(f"{token}:{ref}".encode()).hexdigest()[:32]
-    data = {"navigator": to, "tell": True} | ({"reason": reason} if reason else {})
     try:
         with writing() as context:
-            outcome = record_once(context, ref=ref, kind="case:handed_over", on=on, data=data, version=None, token=own)
+            return Handed(ref, hand_one(context, ref, to, on, reason, token))
     except (ChangeRefused, UnknownThing) as refusal:
         return Handed(ref, tuple(refusal.reasons))
+
+
+def hand_one(writing: Writing, ref: str, to: str, on: date, reason: str, token: str) -> tuple[str, ...]:
+    """Hand over one case for the form of a token; returns why it could not be. A second time does nothing."""
+    data = {"navigator": to, "tell": True} | ({"reason": reason} if reason else {})
+    own = _token_of(token, ref)
+    outcome = record_once(writing, ref=ref, kind="case:handed_over", on=on, data=data, version=None, token=own)
     if isinstance(outcome, Refused):
-        return Handed(ref, outcome.reasons)
-    return Handed(ref, ("somebody changed it in the meantime",) if isinstance(outcome, Stale) else ())
+        return outcome.reasons
+    return ("somebody changed it in the meantime",) if isinstance(outcome, Stale) else ()
+
+
+def gone_with(session: Session, refs: Iterable[str], token: str, scope: Scope) -> list[str]:
+    """Which of these cases the form of a token has handed over: it was sent twice."""
+    events = {event_id(_token_of(token, ref)): ref for ref in refs}
+    found = select(col(CaseEvent.ref), col(Case.ref)).join(Case, col(Case.id) == col(CaseEvent.case_id))
+    found = found.where(col(Case.ref).in_(sorted(events.values())), col(CaseEvent.ref).in_(sorted(events)))
+    if scope.clinics is not None:
+        found = found.where(col(Case.clinic_id).in_(sorted(scope.clinics)))
+    return sorted(ref for event, ref in session.execute(found) if events[event] == ref)
+
+
+def check_token(token: str) -> None:
+    """Refuse a form that has lost its number; raises :class:`ChangeRefused`."""
+    event_id(token)
+
+
+def _token_of(token: str, ref: str) -> str:
+    """The token of one case within a form for several."""
+    return hashlib.sha256(f"{token}:{ref}".encode()).hexdigest()[:32]

@@ -1,4 +1,7 @@
-"""The tick: raise what has come due, compose digests, deliver what waits, beat the heart. Safe to repeat."""
+"""The tick: raise what has come due, compose digests, deliver what waits, beat the heart. Safe to repeat.
+
+Before that, cases go over to whoever takes them from today on, so that their reminders reach the right person.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tracker import leases, outbox, tallies
+from tracker import leases, outbox, planned, tallies
 from tracker.balance import check_nightly
 from tracker.db import Database
 from tracker.digests import Sender, compose_digests
@@ -65,6 +68,7 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
     raised = made = 0
     with leases.held(database, "sweep", now) as mine:
         if mine:
+            planned.carry_out(database, secret, now)
             with database.writing() as session:
                 raised = sweep(session, now)
             if not settings.mail_off:

@@ -1,20 +1,25 @@
-"""Handing over a caseload: which cases go to whom from when, after a look at it; or a stand-in for a while."""
+"""Handing over a caseload: which cases go to whom from when, after a look at it; or a stand-in for a while.
+
+What goes today goes at once. What goes later, or is more than somebody can wait for, is noted, and the tick does it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from sqlmodel import Session, col, select
 from werkzeug.wrappers import Response
 
-from tracker import casebook, hand_overs, overdue, pathways, people
+from tracker import casebook, hand_overs, overdue, pathways, people, planned
 from tracker.access import May
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.hand_overs import Burden, Handed
 from tracker.models import Absence, Person
 from tracker.places import Scope
+from tracker.planned import Intent
+from tracker.words import count
 from web import arguments, presenters
 from web.access import case_for, needs, scope, viewer
 from web.desk import desk
@@ -25,28 +30,43 @@ from workflows.limits import iso_day
 pages = Blueprint("hand_over", __name__, url_prefix="/hand-over")
 
 _LONGEST = 2000
+_FARTHEST = timedelta(days=731)
 
 
 @dataclass(frozen=True, slots=True)
 class Giver:
-    """Whose cases are looked at: their number and address, their cases, and who could take them."""
+    """Whose cases are looked at: their number and address, their cases, and who could take them.
+
+    ``burdens`` are the first so many of ``total`` cases.
+    """
 
     number: int
     email: str
     burdens: list[Burden]
+    total: int
     states: dict[str, str]
     takers: list[str]
     absences: list[Absence]
+    intents: list[Intent]
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the form asks for."""
+    """What the form asks for; ``everything``: the cases that the page has no room for too."""
 
     to: str
     on: date
     reason: str
     refs: tuple[str, ...]
+    everything: bool = False
+
+    def number(self, giver: Giver) -> int:
+        """How many cases would go."""
+        return giver.total if self.everything else len(self.refs)
+
+    def is_for_the_tick(self, today: date) -> bool:
+        """Whether it is noted and done later."""
+        return self.everything or self.on > today
 
 
 @pages.get("")
@@ -77,13 +97,45 @@ def act(number: int) -> str | Response:
         wish, problems = _read(giver, today)
         going = [burden for burden in giver.burdens if burden.ref in wish.refs]
         problems += _of_cases(session, wish, going)
+        gone = _gone_before(session, wish, going)
+    if gone and not going:
+        return _report(giver, wish, gone)
     if problems:
         return _form(givers, giver, today, wish, problems)
     if request.form.get("sure") != "1":
         return render_template(
-            "hand_over_preview.html", giver=giver, wish=wish, going=going, today=today, token=new_token()
+            "hand_over_preview.html",
+            giver=giver,
+            wish=wish,
+            going=going,
+            number=wish.number(giver),
+            later=wish.is_for_the_tick(today),
+            today=today,
+            token=new_token(),
         )
-    return _report(giver, wish, _hand_over(wish, going))
+    if wish.is_for_the_tick(today):
+        return _plan(giver, wish, going)
+    return _report(giver, wish, gone + _hand_over(wish, going))
+
+
+@pages.post("/<int(max=2147483647):number>/call-off")
+@needs(May.WRITE)
+def call_off(number: int) -> Response:
+    """What was noted for a later day does not happen."""
+    with desk().database.reading() as session:
+        givers = _givers(session)
+    if number not in givers:
+        abort(404)
+    try:
+        on = iso_day(request.form.get("on", ""))
+    except ValueError:
+        abort(400)
+    with desk().writing() as writing:
+        giver = writing.session.get_one(Person, number)
+        to, limits = request.form.get("to", ""), _scope_of(giver.email)
+        stay = planned.call_off(writing, giver=giver, to=to, on=on, scope=limits)
+    flash(f"Called off: {count(stay, 'case stays', 'cases stay')} with {givers[number]}.", "done")
+    return redirect(url_for("hand_over.index", person=number), 303)
 
 
 @pages.post("/<int(max=2147483647):number>/absence")
@@ -123,12 +175,15 @@ def _scope_of(email: str) -> Scope:
 
 
 def _giver(session: Session, number: int, email: str, today: date) -> Giver:
-    burdens = hand_overs.burdens(session, number, _scope_of(email), today)
+    limits = _scope_of(email)
+    burdens = hand_overs.burdens(session, number, limits, today)
+    total = len(burdens) if len(burdens) < hand_overs.AT_ONCE else len(hand_overs.numbers(session, number, limits))
     states = {b.state: presenters.state_label(pathways.pinned(session, b.pathway), b.state) for b in burdens}
     clinics = {burden.clinic_id for burden in burdens} or scope(May.WRITE).clinics or ()
     person = session.exec(select(Person).where(col(Person.id) == number)).one()
     away = people.absences(session, person, today)
-    return Giver(number, email, burdens, states, hand_overs.successors(session, clinics, email), away)
+    takers = hand_overs.successors(session, clinics, email)
+    return Giver(number, email, burdens, total, states, takers, away, planned.intents(session, number, limits))
 
 
 def _today(session: Session) -> date:
@@ -142,12 +197,13 @@ def _read(giver: Giver, today: date) -> tuple[Wish, list[str]]:
         on = iso_day(form.get("on", ""))
     except ValueError:
         on, problems = today, ["Give the day from which on somebody else looks after the cases."]
-    if on > today:
-        problems.append("A hand-over is recorded on its day or later. Until then, name a stand-in below.")
+    if on > today + _FARTHEST:
+        problems.append("Nobody knows who works here in more than two years. Choose an earlier day.")
     refs = tuple(b.ref for b in giver.burdens if b.ref in set(form.getlist("case")))
-    wish = Wish(form.get("to", ""), on, form.get("reason", "").strip()[:_LONGEST], refs)
+    everything = form.get("everything") == "1" and giver.total > len(giver.burdens)
+    wish = Wish(form.get("to", ""), on, form.get("reason", "").strip()[:_LONGEST], refs, everything)
     problems += [] if wish.to in giver.takers else ["Choose who takes the cases over."]
-    problems += [] if refs else ["Choose at least one case."]
+    problems += [] if refs or everything else ["Choose at least one case."]
     return wish, problems
 
 
@@ -163,6 +219,35 @@ def _of_cases(session: Session, wish: Wish, going: list[Burden]) -> list[str]:
         name for number, name in clinics.items() if wish.to and not hand_overs.may_take(session, wish.to, number)
     ]
     return problems + [f"{wish.to} has no role in {name}." for name in strangers]
+
+
+def _gone_before(session: Session, wish: Wish, going: list[Burden]) -> list[Handed]:
+    """The cases that this very form has handed over already: a double click, or a page that was sent anew."""
+    left = set(request.form.getlist("case")[: hand_overs.AT_ONCE]) - {burden.ref for burden in going}
+    token = request.form.get("token", "")
+    if not left or not token or wish.everything:
+        return []
+    try:
+        return [Handed(ref) for ref in hand_overs.gone_with(session, left, token, scope(May.WRITE))]
+    except ChangeRefused:
+        return []
+
+
+def _plan(giver: Giver, wish: Wish, going: list[Burden]) -> Response:
+    back, given = redirect(url_for("hand_over.index", person=giver.number), 303), request.form.get("token", "")
+    try:
+        with desk().writing() as writing:
+            person = writing.session.get_one(Person, giver.number)
+            ids = [burden.case_id for burden in going]
+            if wish.everything:
+                ids = hand_overs.numbers(writing.session, giver.number, _scope_of(giver.email))
+            planned.plan(writing, giver=person, case_ids=ids, to=wish.to, on=wish.on, reason=wish.reason, token=given)
+    except ChangeRefused as refusal:
+        flash(f"{presenters.sentence('; '.join(refusal.reasons))}.", "refused")
+        return back
+    words = f"{count(len(ids), 'case goes', 'cases go')} to {wish.to} from {in_words(wish.on)} on."
+    flash(f"Noted: {words} Until then it can be called off below.", "done")
+    return back
 
 
 def _hand_over(wish: Wish, going: list[Burden]) -> list[Handed]:

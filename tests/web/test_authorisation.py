@@ -74,6 +74,7 @@ TABLE: dict[str, str | May] = {
     "GET hand_over.index": WRITE,
     "POST hand_over.absence": WRITE,
     "POST hand_over.act": WRITE,
+    "POST hand_over.call_off": WRITE,
     "GET health.healthz": OPEN,
     "GET health.readyz": OPEN,
     "GET htmx.static": OPEN,
@@ -176,7 +177,8 @@ def every_rule(app: Flask) -> dict[str, Rule]:
 def address(app: Flask, name: str, thing: dict[str, Any]) -> str:
     """The address of a rule that names a thing; what names no clinic's thing is a number or a word that fits."""
     rule = every_rule(app)[name]
-    number = {"outbox.decide": "message", "hand_over.act": "person", "hand_over.absence": "person"}
+    of_person = dict.fromkeys(("hand_over.act", "hand_over.absence", "hand_over.call_off"), "person")
+    number = {"outbox.decide": "message"} | of_person
     known: dict[str, Any] = {
         "filename": "tracker.css",
         "digest": "none",
@@ -205,7 +207,7 @@ def ask(client: FlaskClient, name: str, where: str, **form: str) -> TestResponse
 
 def names_a_thing(rule: Rule) -> bool:
     return bool({"ref", "case_id"} & rule.arguments) or rule.endpoint in (
-        "outbox.decide", "hand_over.act", "hand_over.absence",
+        "outbox.decide", "hand_over.act", "hand_over.absence", "hand_over.call_off",
     )  # fmt: skip
 
 

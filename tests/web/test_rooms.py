@@ -10,11 +10,16 @@ from shutil import copytree
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlmodel import select
 from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
 
 from tests.web.forms import form_on
 from tests.web.people import ANA, sign_in, token_for
-from tests.web.register import Register, opened, seeded_register
+from tests.web.register import NOW, Register, opened, seeded_register
+from tracker import hand_overs, planned
+from tracker.models import CaseEvent
+from web.desk import desk
 
 MakeApp = Callable[..., Flask]
 TODAY = "2027-03-12"
@@ -204,7 +209,7 @@ def test_some_cases_are_handed_over_after_a_look(at_desk: FlaskClient) -> None:
     "change, words",
     [
         ({"to": ANA}, "Choose who takes the cases over."),
-        ({"on": "2027-03-13"}, "Until then, name a stand-in below."),
+        ({"on": "2029-03-14"}, "Choose an earlier day."),
         ({"on": "soon"}, "Give the day from which on"),
         ({"case": "none"}, "Choose at least one case."),
         ({"on": "2020-01-01"}, "was opened on"),
@@ -215,6 +220,75 @@ def test_a_hand_over_that_cannot_be_is_said_in_words(at_desk: FlaskClient, chang
     action, fields = form_on(at_desk.get("/hand-over"), "/hand-over/")
     answer = at_desk.post(action, data=fields | {"to": "ben@example.org"} | change)
     assert words in said(answer.text)
+
+
+def wished(at_desk: FlaskClient, number: int, **change: str) -> tuple[list[str], TestResponse]:
+    """The first so many of Ana's cases, wished to Ben, and the look at them."""
+    token_for(at_desk.application, "ben@example.org")
+    page = at_desk.get("/hand-over")
+    action, fields = form_on(page, "/hand-over/")
+    refs = re.findall(r'name="case" value="([^"]+)"', page.text)
+    wish = MultiDict(fields | {"to": "ben@example.org"} | change)
+    wish.setlist("case", refs[:number])
+    return refs, at_desk.post(action, data=wish)
+
+
+def make_sure(at_desk: FlaskClient, look: TestResponse, refs: list[str]) -> TestResponse:
+    action, fields = form_on(look, "/hand-over/")
+    sure = MultiDict(fields)
+    sure.setlist("case", refs)
+    return at_desk.post(action, data=sure)
+
+
+def test_a_double_click_on_hand_over_says_what_was_done(at_desk: FlaskClient) -> None:
+    refs, look = wished(at_desk, 2)
+    for _ in range(2):
+        answer = make_sure(at_desk, look, refs[:2])
+        assert "2 cases were handed over" in said(answer.text)
+        assert all(ref in answer.text for ref in refs[:2])
+    with desk(at_desk.application).database.reading() as session:
+        assert len(session.exec(select(CaseEvent).where(CaseEvent.kind == "case:handed_over")).all()) == 2
+
+
+def test_a_form_that_has_lost_its_number_hands_nothing_over(at_desk: FlaskClient) -> None:
+    _, look = wished(at_desk, 1, on="2027-04-01")
+    answer = at_desk.post(form_on(look, "/hand-over/")[0], data=form_on(look, "/hand-over/")[1] | {"token": "x"})
+    assert answer.status_code == 303
+    assert "has lost its number" in said(at_desk.get("/hand-over").text)
+    made_up = form_on(look, "/hand-over/")[1] | {"token": "x", "case": "N-404"}
+    assert "Choose at least one case." in said(at_desk.post(form_on(look, "/hand-over/")[0], data=made_up).text)
+
+
+def test_a_hand_over_from_a_later_day_is_noted_and_called_off(at_desk: FlaskClient) -> None:
+    refs, look = wished(at_desk, 2, on="2027-04-01")
+    assert "This is noted now, and done by itself on 1 Apr 2027" in said(look.text)
+    assert "For a while only, name a stand-in instead." in said(look.text)
+    for _ in range(2):
+        assert make_sure(at_desk, look, refs[:2]).status_code == 303
+    page = at_desk.get("/hand-over")
+    assert "Noted: 2 cases go to ben@example.org from 1 Apr 2027 on." in said(page.text)
+    assert "2 cases to ben@example.org from 1 Apr 2027 (in 3 weeks) on." in said(page.text.replace("<wbr>", ""))
+    assert re.findall(r'name="case" value="([^"]+)"', page.text) == refs, "until then they stay"
+    action, fields = form_on(page, "/call-off")
+    assert at_desk.post(action, data=fields | {"on": "soon"}).status_code == 400
+    at_desk.post(action, data=fields)
+    page = at_desk.get("/hand-over")
+    assert "Called off: 2 cases stay with ana@example.org." in said(page.text)
+    assert "Noted for a later day" not in said(page.text)
+
+
+def test_more_cases_than_a_page_holds_go_by_themselves(at_desk: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hand_overs, "AT_ONCE", 3)
+    _, look = wished(at_desk, 3, everything="1")
+    assert "done by itself within minutes" in said(look.text)
+    make_sure(at_desk, look, [])
+    page = at_desk.get("/hand-over")
+    assert "The first 3 are listed, by name." in said(page.text)
+    place = desk(at_desk.application)
+    gone = planned.carry_out(place.database, place.secret, NOW)
+    assert gone > 3
+    assert f"Noted: {gone} cases go" in said(page.text)
+    assert "No open case is theirs." in said(at_desk.get("/hand-over").text)
 
 
 def test_an_absence_names_a_stand_in(at_desk: FlaskClient) -> None:
@@ -231,7 +305,6 @@ def test_an_absence_names_a_stand_in(at_desk: FlaskClient) -> None:
 
 def test_only_rooms_that_the_person_may_enter_are_shown(register: Register, make_app: MakeApp) -> None:
     from tracker import accounts
-    from web.desk import desk
 
     app = make_app(register)
     with desk(app).writing("test:people") as writing:

@@ -24,7 +24,7 @@ from tracker.models.mail import (
     LedgerCheck,
     OutboxMessage,
 )
-from tracker.models.rooms import CaseChange, CaseTerm, FollowUpChange, MeetingItem, Tally
+from tracker.models.rooms import CaseChange, CaseTerm, FollowUpChange, MeetingItem, PlannedHandOver, Tally
 from tracker.models.views import ChosenColumns, SavedView, SearchWords
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "PathwayVersion",
     "Patient",
     "Person",
+    "PlannedHandOver",
     "RecoveryCode",
     "Reminder",
     "SavedView",

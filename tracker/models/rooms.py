@@ -65,6 +65,25 @@ class CaseTerm(Table, table=True):
     clinic_id: int = Field(foreign_key="clinic.id")
 
 
+class PlannedHandOver(Table, table=True):
+    """A case that goes from one person to another on a day to come; the row is gone when it went.
+
+    ``refused`` says why it could not, when the day had come.
+    """
+
+    __tablename__ = "planned_hand_over"
+    __table_args__ = (CheckConstraint("actor <> ''", name="has_actor"),)
+
+    case_id: int = Field(primary_key=True, foreign_key="patient_case.id")
+    from_id: int = Field(foreign_key="person.id", index=True)
+    to: str = Field(max_length=254, sa_column_kwargs={"name": "to_email"})
+    on: date = Field(sa_column_kwargs={"name": "goes_on"})
+    reason: str = Field(default="", sa_column=Column(Text, nullable=False))
+    token: str = Field(max_length=64)
+    actor: str = Field(max_length=254)
+    refused: str = Field(default="", max_length=300)
+
+
 class MeetingItem(Table, table=True):
     """A case that somebody put on the list of a team meeting, and what the team is to be asked."""
 
