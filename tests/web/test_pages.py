@@ -114,7 +114,8 @@ def test_a_scheduler_that_never_ran_is_said_so(fresh_register: Register, make_ap
 def test_a_case_shows_who_it_is_where_it_stands_and_what_is_next(client: FlaskClient) -> None:
     page = client.get("/cases/N-001").text
     for words in ("Grace Okafor", "28 Feb 1961 (age 66)", "Treatment on hold", "Since 25 Feb 2027 (2 weeks ago)",
-                  "Review of the hold", "gallstones", "The systems differ", "Move the case", "printed 12 Mar 2027, 09:00",
+                  "Review of the hold", "gallstones", "The systems differ", "Move the case",
+                  "printed 12 Mar 2027, 09:00",
                   "Booked for 25 Mar 2027 (in 13 days)", "<s><b>Note</b>", "Phone:</b> no answer"):  # fmt: skip
         assert words in page
 
