@@ -10,6 +10,7 @@ from typing import Any
 from tracker.casebook import CaseFile
 from tracker.clock import local_date
 from web.case_view import TOLD, ReminderRow
+from web.contacts import channel_label, outcome_label
 from web.presenters import (
     activity_label,
     barrier_label,
@@ -158,8 +159,8 @@ class _Teller:
         return f"Test requested: {self._activity(data)}", data.get("reason", "")
 
     def contacted(self, event: Event, data: dict[str, Any]) -> Words:
-        outcome = data["outcome"].replace("-", " ")
-        return f"Contact by {data['channel'].replace('-', ' ')}: {outcome}", data.get("note", "")
+        channel, outcome = channel_label(data["channel"]), outcome_label(data["outcome"])
+        return f"Contact ({channel.lower()}): {outcome.lower()}", data.get("note", "")
 
     def noted(self, event: Event, data: dict[str, Any]) -> Words:
         return "Note", data["text"]
@@ -195,7 +196,7 @@ class _Teller:
 
     def _of_rule(self, data: dict[str, Any], rest: str) -> str:
         rule = rule_label(self.pathway, data["rule"]) if data.get("rule") else ""
-        return ". ".join(part for part in (rule, rest) if part)
+        return ". ".join(part for part in (rule, sentence(rest)) if part)
 
 
 _TELL: dict[str, Callable[[_Teller, Event, dict[str, Any]], Words]] = {

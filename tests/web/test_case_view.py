@@ -166,7 +166,7 @@ def test_timeline_tells_every_kind_of_event() -> None:
         "Advanced disease, planning → Monitoring without treatment",
     )
     assert [title for title, _ in told[5:]] == [
-        "Contact by phone: no answer",
+        "Contact (phone): no answer",
         "Note",
         "Booked for 1 Apr 2026: Visit",
         "Moved to 20 Apr 2026: Visit",
