@@ -165,9 +165,11 @@ _USUAL = {"no-answer": 2, "call-later": 2, "wrong-number": 1}
 
 
 def _ask_call(subject: Subject) -> list[Field]:
-    usual = "2 days after no answer or call later, 1 day after a wrong number"
+    usual = (
+        "As usual: 2 days after no answer or a wish to be called later, 1 day after a wrong number; else not at all."
+    )
     again = (
-        ("usual", f"As usual: {usual}"),
+        ("usual", "As usual"),
         ("no", "Do not put it off"),
         ("1", "Tomorrow"),
         ("2", "In 2 days"),
@@ -177,7 +179,7 @@ def _ask_call(subject: Subject) -> list[Field]:
     return [
         Field("outcome", "Outcome", "choice", tuple(contacts.OUTCOMES.items()), required=True),
         Field("channel", "How", "choice", tuple(contacts.CHANNELS.items()), required=True, value="phone"),
-        Field("again", "Remind me again", "choice", again, required=True, value="usual"),
+        Field("again", "Remind me again", "choice", again, required=True, value="usual", help=usual),
         Field("until", "Or again on", "date", low=(subject.today + timedelta(days=1)).isoformat()),
         Field("note", "Note", "long"),
     ]

@@ -8,8 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
+from tests.web.people import person, sign_in
 from tests.web.register import NOW, SCRIPT, TEMPLATE, Register
 from tracker import casebook
+from tracker.access import Role
 from web.desk import desk
 
 MakeApp = Callable[..., Flask]
@@ -109,6 +111,16 @@ def test_a_scheduler_that_never_ran_is_said_so(fresh_register: Register, make_ap
 
 
 # A case ----------------------------------------------------------------------------------------------------
+
+
+def test_a_list_of_cases_without_any_says_what_to_do(fresh_register: Register, make_app: Callable[..., Flask]) -> None:
+    app = make_app(fresh_register)
+    client = app.test_client()
+    assert "Open the first one with “New patient” above." in client.get("/cases").text
+    assert "There are no cases without a next step." in client.get("/cases?needs=next-step").text
+    assert "Open the case of your first patient" in client.get("/").text
+    person(desk(app), "aud@example.org", {"North": {Role.AUDITOR}})
+    assert "New patient" not in sign_in(app.test_client(email=None), "aud@example.org").get("/cases").text
 
 
 def test_a_case_shows_who_it_is_where_it_stands_and_what_is_next(client: FlaskClient) -> None:

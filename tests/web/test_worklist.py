@@ -141,6 +141,16 @@ def test_an_empty_register_says_where_follow_ups_come_from(tmp_path: Any, make_a
     assert "Nothing is open." in page
 
 
+def test_a_list_of_mine_without_lines_says_where_to_look(app: Flask, own: Register) -> None:
+    person(desk(app), "cleo@example.org", {"North": {Role.NAVIGATOR}})
+    client = sign_in(app.test_client(email=None), "cleo@example.org")
+    page = client.get("/worklist?who=mine&status=now").text
+    assert "Nothing of yours is due or overdue." in page
+    assert 'href="/worklist?who=anyone&amp;status=now"' in page
+    assert "Nothing of yours is open." in client.get("/worklist?who=mine").text
+    assert "Nothing with these filters." in client.get("/worklist?who=mine&grade=G3").text
+
+
 def test_names_are_text_and_nothing_else(client: FlaskClient) -> None:
     page = client.get("/worklist?who=anyone&sort=patient").text
     assert "<script>alert" not in page
