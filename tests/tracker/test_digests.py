@@ -4,18 +4,20 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import referred
 from tracker import digests
 from tracker.ledger import verify
-from tracker.models import Digest, OutboxMessage
+from tracker.models import Clinic, Digest, OutboxMessage
 
 Outage = Callable[[], AbstractContextManager[None]]
 MONDAY = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
@@ -30,6 +32,11 @@ def states(place: Installation) -> list[str]:
 def findings(place: Installation, now: datetime) -> list[str]:
     with place.database.reading() as session:
         return verify(session, now=now, chain_key=place.secret.derive("event chain")).findings
+
+
+def said(logs: list[EventDict]) -> list[str]:
+    """What is on record of digests that were not written."""
+    return [entry["event"] for entry in logs if entry["event"].startswith("digest.")]
 
 
 def disk_is_full(*_: object) -> None:
@@ -78,13 +85,38 @@ def test_a_digest_that_a_deliverer_has_just_taken_is_not_taken_back(
         session.execute(taken.values(state="claimed", lease_until=MONDAY + DAY + HOUR))
         hold(session, digest_id)
 
-    with monkeypatch.context() as patch, server_down():
+    with monkeypatch.context() as patch, server_down(), capture_logs() as logs:
         patch.setattr(digests, "_hold", taken_first)
         assert place.tick(MONDAY + DAY).digests == 1  # the other person's
+    assert said(logs) == ["digest.later"]  # no failure
     place.tick(MONDAY + DAY + HOUR)
     told = sorted((mail.to, mail.cases) for mail in place.told())
     assert told == [("ana@example.org", [1, 2]), ("bea@example.org", [3])]
     assert findings(place, MONDAY + DAY + HOUR) == []
+
+
+def test_whoever_had_a_digest_today_is_left_for_tomorrow_and_that_is_no_failure(place: Installation) -> None:
+    place.replay(referred("N-1"), now=MONDAY)
+    place.tick(MONDAY)
+    place.replay(referred("N-2"), now=MONDAY + HOUR)
+    with capture_logs() as logs:
+        assert place.tick(MONDAY + HOUR).digests == 0
+    assert said(logs) == []
+    assert place.tick(MONDAY + DAY).digests == 1
+
+
+def test_a_clinic_whose_hour_has_not_come_waits_while_another_is_told(place: Installation) -> None:
+    place.replay(referred("N-1") + referred("S-1", clinic="South"), now=MONDAY)
+    with place.database.writing() as session:
+        session.exec(select(Clinic).where(Clinic.name == "South")).one().digest_at = time(15, 0)
+    assert place.tick(MONDAY).digests == 1
+    assert place.tick(MONDAY + 6 * HOUR).digests == 1
+
+
+def test_where_nobody_is_there_to_tell_the_next_clinic_is_told_all_the_same(place: Installation) -> None:
+    nobody = [referred(f"{name}-1", clinic=name, navigator=None) for name in ("East", "West")]
+    place.replay(nobody[0] + referred("N-1") + nobody[1], now=MONDAY)
+    assert place.tick(MONDAY).digests == 1
 
 
 def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_day(place: Installation) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlmodel import col, func, select
+from structlog.testing import capture_logs
 
 from tests.tracker.conftest import Installation, settings_in
 from tests.tracker.histories import lanreotide
@@ -175,8 +176,9 @@ def test_a_digest_waits_for_a_case_that_is_being_changed_and_then_tells_it(place
     place.replay(others, now=OPENS - timedelta(days=5))
     with place.database.writing() as session:
         sweep(session, OPENS)
-    with being_changed(place, "N-A"):
+    with being_changed(place, "N-A"), capture_logs() as logs:
         assert place.tick(OPENS).digests == 1
+    assert [log["event"] for log in logs if log["event"].startswith("digest.")] == ["digest.later"]
     assert place.tick(OPENS + timedelta(minutes=1)).digests == 1
     assert sorted((mail.to, mail.cases) for mail in place.told()) == [
         ("ana@example.org", [1, 2]),

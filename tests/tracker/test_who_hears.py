@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import col, select
+from structlog.testing import capture_logs
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide, referred
@@ -240,7 +241,9 @@ def test_a_recipient_whose_digest_cannot_be_written_does_not_stop_the_others(pla
     place.replay(referred("N-001") + referred("N-002", navigator=BEA) + referred("N-003", navigator=None), now=day(0))
     with place.database.writing() as session:
         session.get_one(Clinic, 1).lead_email = "Lead <lead@example.org>\r\nBcc: all@example.org"
-    assert place.tick(day(0)).sent == 2
+    with capture_logs() as logs:
+        assert place.tick(day(0)).sent == 2
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["digest.failed"]
     assert {mail.to for mail in place.told()} == {ANA, BEA}
     names(place, at=day(1))
     assert place.tick(day(1)).sent == 1
