@@ -127,6 +127,7 @@ def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_da
     with place.database.reading() as session:
         row = session.exec(select(OutboxMessage)).one()
         assert session.exec(select(Digest.key)).all() == [key]
+    assert (row.sender, row.recipient) == (place.settings.mail_from, "ana@example.org")
     assert (row.key, row.message_id) == (key, f"<{key}@net-case-tracker.invalid>")
 
 

@@ -1,5 +1,6 @@
 """Who hears of a reminder: the navigator, the lead, the clinician, whoever stands in; and what that changes later."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide, referred
 from tracker import cases, people
 from tracker.addressees import Addressees
+from tracker.interchange.journal import JournalLine
 from tracker.ledger import verify
 from tracker.mail.transport import Outcome, Parcel, Result
 from tracker.models import Absence, Clinic, OutboxMessage, Reminder
@@ -247,6 +249,59 @@ def test_a_recipient_whose_digest_cannot_be_written_does_not_stop_the_others(pla
     assert {mail.to for mail in place.told()} == {ANA, BEA}
     names(place, at=day(1))
     assert place.tick(day(1)).sent == 1
+
+
+# What is overdue in all -------------------------------------------------------------------------------------
+
+
+def overdue_in_all(place: Installation) -> list[tuple[str, list[int], str]]:
+    """Of each mail to whom it is, its cases, and the number in its line about what is overdue in all."""
+    lines = [[line for line in mail.text.splitlines() if line.startswith("Overdue in all")] for mail in place.told()]
+    said = [line[0].rpartition(" ")[2].rstrip(".") if line else "" for line in lines]
+    return sorted((mail.to, mail.cases, number) for mail, number in zip(place.told(), said, strict=True))
+
+
+def overdue_cases() -> list[JournalLine]:
+    """Three of Ana's, the last not overdue on day 29; one of Bea's; one of Ana's elsewhere; and one who died."""
+    died = referred("N-6")
+    died.append(
+        dataclasses.replace(died[0], on=date(2026, 5, 20), event="state:changed", data={"trigger": "record_death"})
+    )
+    here = referred("N-1") + referred("N-2") + referred("N-3", on="2026-05-12") + referred("N-4", navigator=BEA)
+    return here + referred("S-1", clinic="South") + died
+
+
+def test_a_navigator_is_told_how_much_is_overdue_in_a_clinic(place: Installation) -> None:
+    place.replay(overdue_cases(), now=day(20))
+    place.tick(day(29))
+    assert overdue_in_all(place) == [(ANA, [1, 2, 3], "2"), (ANA, [5], "1"), (BEA, [4], "1")]
+
+
+def test_a_stand_in_is_told_how_much_is_overdue_of_both(place: Installation) -> None:
+    place.replay(overdue_cases(), now=day(20))
+    is_away(place, ANA, 29, 29, BEA, day(28))
+    place.tick(day(29))
+    assert overdue_in_all(place) == [(BEA, [1, 2, 3, 4], "3"), (BEA, [5], "1")]
+
+
+def test_a_lead_is_told_of_escalations_and_no_number(place: Installation) -> None:
+    place.replay(referred("N-1"), now=day(20))
+    names(place, at=day(20))
+    place.tick(day(29))
+    place.tick(day(42))
+    assert overdue_in_all(place) == [(ANA, [1], "1"), (LEAD, [1], "")]
+
+
+def test_what_is_overdue_is_counted_anew_when_a_message_is_written_anew(
+    place: Installation, server_down: Outage
+) -> None:
+    place.replay(overdue_cases(), now=day(20))
+    with server_down():
+        place.tick(day(29))
+    with place.writing(day(29)) as writing:
+        cases.record(writing, ref="N-2", kind="state:changed", on=day(29).date(), data={"trigger": "record_death"})
+    place.tick(day(29) + timedelta(hours=1))
+    assert overdue_in_all(place)[0] == (ANA, [1, 3], "1")
 
 
 # Away ------------------------------------------------------------------------------------------------------
