@@ -20,14 +20,13 @@ from workflows.series import FollowUp, Why
 def case_values(plan: Plan) -> dict[str, Any]:
     """The columns of a case row that its events decide."""
     history = plan.history
-    died = history.state == "closed.deceased"
     return {
         "state": history.state,
         "phase": history.phase,
         "since": history.since,
         "opened_on": history.opened_on,
         "closed_on": None if history.is_open else history.since,
-        "died_on": history.since if died else None,
+        "died_on": history.died_on,
         "lines_open": len(history.open_lines),
         "needs_plan": any(item.rule == "no-next-step" for item in plan.open_items),
         "warnings_unexplained": len(history.unexplained()),

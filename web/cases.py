@@ -142,7 +142,7 @@ def _page(
         printed_at=desk().now(),
         past=past,
         known=known,
-        age=presenters.age(birth, min(file.today, file.row.died_on or file.today)) if birth else None,
+        age=presenters.age(birth, history.died_on or file.today) if birth else None,
         state=pathway.state_named[history.state],
         track=case_view.track(history),
         items=case_view.open_items(file),

@@ -128,6 +128,11 @@ class CaseHistory:
         return self.state.partition(".")[0]
 
     @property
+    def died_on(self) -> date | None:
+        """The day of the death, where it is recorded."""
+        return self.since if self.state == "closed.deceased" else None
+
+    @property
     def is_open(self) -> bool:
         return bool(self.state) and self.phase != "closed"
 

@@ -113,6 +113,14 @@ def test_a_scheduler_that_never_ran_is_said_so(fresh_register: Register, make_ap
 # A case ----------------------------------------------------------------------------------------------------
 
 
+def test_a_look_back_before_a_death_does_not_tell_of_it(client: FlaskClient) -> None:
+    assert "(died at 64)" in client.get("/cases/N-009").text
+    before = client.get("/cases/N-009?on=2025-03-01").text
+    assert "(age 64)" in before
+    assert "died" not in before
+    assert "(age 64)" in client.get("/cases/N-009?on=2025-12-31").text
+
+
 def test_a_list_of_cases_without_any_says_what_to_do(fresh_register: Register, make_app: Callable[..., Flask]) -> None:
     app = make_app(fresh_register)
     client = app.test_client()
