@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
@@ -60,22 +61,29 @@ class Throttle:
         }
 
     def wait(self, account_id: int | None, now: datetime) -> timedelta:
-        """How long this try has to wait; none: it may be made."""
+        """How long this try has to wait; none: it may be made.
+
+        Until the end of the transaction nobody else tries the same: who looked without holding on to the counts would
+        see what they were before the tries that are being made just now.
+        """
         known = self._is_known(account_id, now)
-        counts = [about for about, limit in self._counts.items() if limit is HERE or not known]
-        rows = [self._session.get(FailedTries, about) for about in counts]
-        return max((row.next_at - now for row in rows if row is not None and row.next_at > now), default=timedelta(0))
+        rows = [row for row, limit in self._locked(now) if limit is HERE or not known]
+        return max((row.next_at - now for row in rows if row.next_at > now), default=timedelta(0))
 
     def count(self, now: datetime) -> None:
         """Count a try, before it is known whether it is in vain: so many at once get no more than one after another."""
-        self._session.execute(delete(FailedTries).where(col(FailedTries.last_at) < now - FORGOTTEN_AFTER))
-        for about, limit in self._counts.items():
-            self._add(FailedTries, about=about, number=0, last_at=now, next_at=now)
-            row = self._session.get_one(FailedTries, about, with_for_update=True)
+        for row, limit in self._locked(now):
             row.number, row.last_at = row.number + 1, now
             row.next_at = now + limit.wait(row.number)
             self._session.add(row)
             self._session.flush()
+
+    def _locked(self, now: datetime) -> Iterator[tuple[FailedTries, Limit]]:
+        """The counts, each made where it is new, and all held on to in one order."""
+        self._session.execute(delete(FailedTries).where(col(FailedTries.last_at) < now - FORGOTTEN_AFTER))
+        for about, limit in self._counts.items():
+            self._add(FailedTries, about=about, number=0, last_at=now, next_at=now)
+            yield self._session.get_one(FailedTries, about, with_for_update=True), limit
 
     def succeeded(self, account_id: int, now: datetime) -> None:
         """The try was not in vain: it does not count, and the place is known to the account from now on."""

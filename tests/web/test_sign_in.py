@@ -23,7 +23,7 @@ from tracker import accounts, links
 from tracker.access import Role
 from tracker.models import Account, AuditEntry, SignIn
 from web import create_app
-from web.access import POLLED
+from web.access import POLLED, viewer
 from web.desk import desk
 
 ELLA = "ella@example.org"
@@ -442,6 +442,32 @@ def test_who_asks_is_told_by_a_front_server_only_where_it_is_trusted(
     with register.database.reading() as session:
         assert session.exec(select(SignIn)).one().address == seen
     desk(app).database.close()
+
+
+def test_a_role_in_one_clinic_is_none_in_another(app: Flask) -> None:
+    """Ella writes in North and only reads in South: a form that she may send somewhere is refused there."""
+    client = app.test_client()
+    enter(client)
+    assert client.get("/cases/S-001").status_code == 200
+    data = {"csrf_token": token_on(client, "/account")}
+    assert client.post("/cases/S-001/record/note", data=data).status_code == 403
+    assert client.get("/cases/S-001/move/record_death").status_code == 403
+    assert client.get("/cases/N-001/move/record_death").status_code == 200
+    assert client.get("/cases/N-404/move/record_death").status_code == 404
+
+
+def test_a_public_page_has_nobody_to_ask_for(app: Flask) -> None:
+    with app.test_request_context("/login"):
+        app.preprocess_request()
+        with pytest.raises(PermissionError):
+            viewer()
+        with pytest.raises(PermissionError), desk().writing():
+            pass
+
+
+@pytest.mark.parametrize("host", ["[::", "evil.example", "127.0.0.1.evil.example", ""])
+def test_a_request_under_another_name_is_refused(stranger: FlaskClient, host: str) -> None:
+    assert stranger.get("/login", headers={"Host": host}).status_code == 400
 
 
 # Password and second factor of one's own -------------------------------------------------------------------
