@@ -113,6 +113,13 @@ def test_a_scheduler_that_never_ran_is_said_so(fresh_register: Register, make_ap
 # A case ----------------------------------------------------------------------------------------------------
 
 
+def test_what_is_missing_in_a_part_of_the_page_can_be_added_there(client: FlaskClient) -> None:
+    page, past = client.get("/cases/N-001").text, client.get("/cases/N-001?on=2026-06-01").text
+    for words in ("Record a contact", "Add a note", "Note a barrier", "Record a team decision"):
+        assert f"{words}</a></p>" in page
+        assert f"{words}</a></p>" not in past, "the past is not written to"
+
+
 def test_a_look_back_before_a_death_does_not_tell_of_it(client: FlaskClient) -> None:
     assert "(died at 64)" in client.get("/cases/N-009").text
     before = client.get("/cases/N-009?on=2025-03-01").text
