@@ -64,6 +64,20 @@ def test_a_caseload_is_handed_over(desk: Page, site: str) -> None:
     expect(desk.get_by_label("Wei Zhang")).to_be_visible()
 
 
+def test_a_caseload_is_noted_for_a_later_day_and_called_off(desk: Page, site: str) -> None:
+    token_for(APPS[site], "ben@example.org")
+    desk.goto(site + "/hand-over")
+    desk.get_by_label("Taken over by").select_option("ben@example.org")
+    desk.get_by_label("From", exact=True).fill("2027-04-01")
+    desk.get_by_role("button", name="Look at what would go").click()
+    expect(desk.get_by_text("This is noted now")).to_be_visible()
+    desk.get_by_role("button", name="Note it").click()
+    expect(desk.get_by_role("heading", name="Noted for a later day")).to_be_visible()
+    assert_sound(desk)
+    desk.get_by_role("button", name="Call it off").click()
+    expect(desk.get_by_role("status")).to_contain_text("Called off")
+
+
 def test_a_name_is_searched_from_every_page(desk: Page, site: str) -> None:
     desk.get_by_label("Name, number or reference").fill("martin")
     desk.get_by_role("search").get_by_role("button", name="Search").click()

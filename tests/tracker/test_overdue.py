@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import Session, select
 
 from tests.tracker.conftest import NOW, Installation
@@ -146,5 +147,12 @@ def test_cases_in_want_are_found_along_an_index(session: Session, wants: str) ->
             break
         after = int(page.after)
     assert read == found
+    statement = overdue._in_want(wants, ANY, clinics)
+    case_id = statement.selected_columns[0]
+    paged = statement.where(case_id > 0).distinct().order_by(case_id).limit(101)
+    if session.get_bind().dialect.name == "sqlite":
+        plain = paged.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        steps = [row[3] for row in session.execute(text(f"EXPLAIN QUERY PLAN {plain}"))]
+        assert "USING INDEX" in steps[0], steps
     nobodys = overdue.page_in_want(session, wants, Scope(unassigned=True), clinics, after=0, size=500).items
     assert nobodys == [one for one in found if one.place.navigator is None]
