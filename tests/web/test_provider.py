@@ -166,6 +166,18 @@ def test_a_second_factor_is_asked_all_the_same(app: Flask, client: FlaskClient) 
     assert is_in(client)
 
 
+def test_who_has_no_password_here_is_told_how_to_get_one(
+    app: Flask, client: FlaskClient, provider: RunningProvider
+) -> None:
+    with desk(app).writing("test:people") as writing:
+        accounts.add(writing, "finn@example.org")
+    provider.people["s-finn"] = {"email": "finn@example.org", "email_verified": True}
+    come(client, "s-finn")
+    page = client.get("/account")
+    assert "You have none here: you sign in through the identity provider." in words(page)
+    assert 'name="current"' not in page.text
+
+
 def test_signing_out_ends_our_own_and_says_that_the_providers_goes_on(client: FlaskClient) -> None:
     come(client)
     send(client, client.get("/account"), "/logout")
