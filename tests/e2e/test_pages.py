@@ -73,6 +73,8 @@ OF_OTHERS = {
     },
     NOBODY: {"sign-in": "/login", "welcome": "/welcome/{token}", "welcome, over": "/welcome/over"},
 }
+TOO_LONG = ("pathway", "pathway of a version")
+"""Each rule folds away the same kind of reason as on a case; of hundreds of them axe takes half a minute."""
 ERRORS = {"missing": "/cases/none", "misunderstood": "/cases/N-001?on=soon", "not for this": "/logout"}
 NO_PAGES = {
     "bootstrap.static",
@@ -140,7 +142,7 @@ def test_pages_are_accessible_and_fit_their_window(
     with watched_context(browser, watch) as context:
         page = (signed_in(context, site, who) if who else context).new_page()
         page.goto(site + BY_NAME[name].format_map(names))
-        assert_sound_everywhere(page)
+        assert_sound_everywhere(page, unfolded=name not in TOO_LONG)
     assert not watch.problems
 
 

@@ -1,4 +1,4 @@
-"""A navigator's morning at the worklist: wide, on a phone, by the keyboard alone, and without scripts."""
+"""The worklist in a browser: several lines at once, keys, two windows, filters, views; narrow, and without scripts."""
 
 from __future__ import annotations
 
@@ -88,35 +88,6 @@ def at(request: pytest.FixtureRequest, browser: Browser, seeded_home: Path, tmp_
 @pytest.fixture
 def wide(browser: Browser, seeded_home: Path, tmp_path: Path) -> Iterator[Desk]:
     yield from at_desk(browser, copytree(seeded_home, tmp_path / "home"), *WAYS["wide"])
-
-
-def test_a_navigators_morning(at: Desk) -> None:
-    at.go("/worklist?who=mine&status=overdue")
-    form = at.press("Tumour markers", "N-002", "Call")
-    form.get_by_label("Outcome").select_option(label="No answer")
-    form.get_by_role("button", name="Record a call").click()
-    expect(at.page.get_by_text("The call is recorded: Tumour markers for Wei Zhang.").last).to_be_visible()
-    expect(at.line("Tumour markers", "N-002")).to_contain_text("Put off until 14 Mar 2027")
-
-    form = at.press("Visit", "N-002", "Book")
-    form.get_by_label("Appointment on").fill("2027-03-20")
-    form.get_by_role("button", name="Book an appointment").click()
-    expect(at.line("Visit", "N-002")).to_contain_text("Booked for 20 Mar 2027")
-
-    form = at.press("Imaging", "N-002", "Done")
-    form.get_by_label("What was done").select_option(label="CT")
-    form.get_by_label("Result", exact=True).fill("No new lesion")
-    form.get_by_role("button", name="Record as done").click()
-    expect(at.page.get_by_text("Recorded as done: Imaging (CT or MRI) for Wei Zhang.").last).to_be_visible()
-    assert at.kinds("N-002")[-4:] == ["contact:attempted", "activity:snoozed", "activity:booked", "activity:done"]
-
-    said = at.page.locator(".said").filter(has_text="Recorded as done")
-    said.get_by_role("button", name="Undo").click()
-    expect(at.page.get_by_text("Undone.")).to_be_visible()
-    assert at.kinds("N-002")[-1] == "event:corrected"
-    expect(at.line("Imaging", "N-002")).to_be_visible()
-    if at.scripts:
-        assert_sound(at.page)
 
 
 def test_several_lines_at_once(at: Desk) -> None:
