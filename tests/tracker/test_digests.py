@@ -17,7 +17,8 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import referred
 from tracker import digests
 from tracker.ledger import verify
-from tracker.models import Clinic, Digest, OutboxMessage
+from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage
+from tracker.reminders import sweep
 
 Outage = Callable[[], AbstractContextManager[None]]
 MONDAY = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
@@ -117,6 +118,33 @@ def test_where_nobody_is_there_to_tell_the_next_clinic_is_told_all_the_same(plac
     nobody = [referred(f"{name}-1", clinic=name, navigator=None) for name in ("East", "West")]
     place.replay(nobody[0] + referred("N-1") + nobody[1], now=MONDAY)
     assert place.tick(MONDAY).digests == 1
+
+
+def test_what_a_refused_message_holds_is_not_told_by_the_next(place: Installation, server_down: Outage) -> None:
+    """It is for a person to decide; until then it is neither lost nor told twice."""
+    place.replay(referred("N-1"), now=MONDAY)
+    with server_down():
+        place.tick(MONDAY)
+    with place.database.writing() as session:
+        session.exec(select(OutboxMessage)).one().state = "rejected"
+    place.replay(referred("N-2", on="2026-05-12"), now=MONDAY + DAY)
+    place.tick(MONDAY + DAY)
+    assert [mail.cases for mail in place.told()] == [[2]]
+
+
+def test_where_nothing_stands_any_more_that_could_be_told_no_digest_is_written(place: Installation) -> None:
+    """Between two looks a follow-up may have ended; its reminders are withheld by whoever ended it."""
+    place.replay(referred("N-1") + referred("N-2", navigator="bea@example.org"), now=MONDAY)
+    with place.database.writing() as session:
+        sweep(session, MONDAY)
+        session.execute(
+            update(FollowUpRow).where(col(FollowUpRow.case_id) == 1).values(status="done", ended_on=MONDAY.date())
+        )
+    assert place.tick(MONDAY).digests == 1
+    assert [mail.cases for mail in place.told()] == [[2]]
+    with place.database.writing() as session:
+        session.execute(update(OutboxMessage).values(state="cancelled"))
+    assert place.tick(MONDAY + HOUR).digests == 0
 
 
 def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_day(place: Installation) -> None:

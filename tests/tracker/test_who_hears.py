@@ -360,6 +360,35 @@ def test_who_is_back_while_the_digest_of_the_stand_in_waits_hears_in_person(
 # Between queue and send ------------------------------------------------------------------------------------
 
 
+def test_who_is_back_hears_in_person_what_a_digest_of_the_stand_in_held_that_has_more_to_tell_by_now(
+    place: Installation, server_down: Outage
+) -> None:
+    place.replay(referred("N-1") + referred("N-2", navigator=BEA), now=day(0))
+    is_away(place, ANA, 0, 0, BEA, day(0))
+    with server_down():
+        place.tick(day(0))
+    place.replay(referred("N-3", on="2026-05-12", navigator=BEA), now=day(1))
+    place.tick(day(1))
+    assert sorted((mail.to, mail.cases) for mail in place.told()) == [(ANA, [1]), (BEA, [2, 3])]
+    assert findings(place, day(1)) == []
+
+
+def test_what_a_lead_was_to_hear_waits_for_the_next_when_there_is_none(
+    place: Installation, server_down: Outage
+) -> None:
+    place.replay(referred("N-1", navigator=None) + referred("N-2"), now=day(0))
+    names(place, lead=ANA, clinician=None)
+    with server_down():
+        place.tick(day(0))
+    names(place, lead=None, clinician=None, at=day(1))
+    place.replay(referred("N-3", on="2026-05-12"), now=day(1))
+    place.tick(day(1))
+    assert [(mail.to, mail.cases) for mail in place.told()] == [(ANA, [2, 3])]
+    names(place, at=day(2))
+    place.tick(day(2))
+    assert [(mail.to, mail.cases) for mail in place.told(LEAD)] == [(LEAD, [1])]
+
+
 def test_a_case_handed_over_while_a_digest_waits_is_told_to_the_new_navigator_alone(
     place: Installation, server_down: Outage
 ) -> None:
