@@ -229,6 +229,7 @@ def _standing(told: ToldReminder) -> str:
 class WarningCard:
     """A warning with what was found and what it rests on."""
 
+    id: str
     text: str
     found: str
     badges: list[Badge]
@@ -240,7 +241,9 @@ def warnings(history: CaseHistory) -> list[WarningCard]:
 
 
 def _warning(pathway: Pathway, found: FoundWarning) -> WarningCard:
-    return WarningCard(found.text, presenters.sentence(found.found), presenters.badges(pathway, found.sources))
+    return WarningCard(
+        found.id, found.text, presenters.sentence(found.found), presenters.badges(pathway, found.sources)
+    )
 
 
 @dataclass(frozen=True, slots=True)

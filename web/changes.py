@@ -67,8 +67,13 @@ def facts(ref: str) -> Response:
 @needs(May.WRITE)
 def record(ref: str, what: str) -> Response:
     """An entry of another kind: a note, a contact, a test."""
-    make = _hand_over if what == "hand-over" else sheets.SHEETS.get(what) or abort(404)
+    special = {"hand-over": _hand_over, "explain": _explain}
+    make = special.get(what) or sheets.SHEETS.get(what) or abort(404)
     return _serve(ref, make)
+
+
+def _explain(file: CaseFile) -> Sheet:
+    return sheets.explain(file, request.args.get("warning", ""))
 
 
 def _hand_over(file: CaseFile) -> Sheet:

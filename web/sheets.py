@@ -236,16 +236,26 @@ def barrier_resolved(file: CaseFile) -> Sheet:
     return Sheet("Resolve a barrier", "barrier:resolved", asked, "The barrier is resolved.")
 
 
-def explain(file: CaseFile) -> Sheet:
-    """A reason for a warning that stands on the case."""
-    standing = tuple((warning.id, warning.text) for warning in file.plan.history.unexplained())
-    first = standing[0][0] if standing else ""
+def explain(file: CaseFile, wanted: str = "") -> Sheet:
+    """A reason for a warning that stands on the case: the one that is wanted, or the first, with what was found."""
+    found = file.plan.history.unexplained()
+    first = next((warning for warning in found if warning.id == wanted), found[0] if found else None)
     asked = (
-        Field("warning", "Warning", "choice", options=standing, required=True, value=first),
+        Field(
+            "warning",
+            "Warning",
+            "choice",
+            options=tuple((warning.id, warning.text) for warning in found),
+            required=True,
+            value=first.id if first else "",
+        ),
         Field("reason", "Reason", "long", required=True),
         fields.of_day(file.today),
     )
-    return Sheet("Explain a warning", "warning:explained", asked, "The reason is recorded.")
+    sheet = Sheet("Explain a warning", "warning:explained", asked, "The reason is recorded.")
+    if first is None:
+        return replace(sheet, blocked="No warning is left to explain.")
+    return replace(sheet, lede=f"{first.text} Found: {first.found}.")
 
 
 def decision(file: CaseFile) -> Sheet:
@@ -286,7 +296,6 @@ SHEETS: dict[str, Callable[[CaseFile], Sheet]] = {
     "test": test,
     "barrier": barrier,
     "barrier-resolved": barrier_resolved,
-    "explain": explain,
     "decision": decision,
 }
 

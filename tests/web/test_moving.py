@@ -138,6 +138,22 @@ def test_a_step_comes_with_its_checklist_and_what_the_texts_say_of_it(app: Flask
     assert "cited texts say" not in note
 
 
+def test_each_warning_is_explained_by_a_form_that_says_what_was_found(app: Flask, fresh_register: Register) -> None:
+    fresh_register.facts("N-001", "2027-01-06", reported_grade="G3", reported_functional=True)
+    client = app.test_client()
+    page = client.get("/cases/N-001").text
+    links = re.findall(r'href="(/cases/N-001/record/explain\?warning=[^"]+)"', page)
+    assert len(links) == 2
+    (function,) = (link for link in links if "function" in link)
+    form = client.get(function)
+    assert "The record's statement on hormone function" in words(form).replace("&#39;", "'")
+    assert form_on(form, "/record/explain")[1]["warning"] == "function-conflict"
+    assert send(client, form, "/record/explain", reason="An old letter.").status_code == 303
+    assert events(fresh_register)[-1].data == {"warning": "function-conflict", "reason": "An old letter."}
+    send(client, client.get(links[0]), "/record/explain", reason="Seen by the team.")
+    assert "No warning is left to explain." in words(client.get(function))
+
+
 # Entries of other kinds ----------------------------------------------------------------------------------------
 
 
