@@ -14,7 +14,7 @@ from tracker import casebook, overdue, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile, CasePage, ToldReminder
 from tracker.places import Scope
-from web import arguments, case_view, charts, checklists, contacts, markers, presenters, sheets, timeline
+from web import arguments, case_view, charts, checklists, contacts, markers, presenters, reminder_rows, sheets, timeline
 from web.access import case_for, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
@@ -131,7 +131,7 @@ def _page(
     history = file.plan.history
     birth = file.patient.birth_date
     pathway = history.pathway
-    reminders = case_view.reminders(history, file.plan, told)
+    reminders = reminder_rows.reminders(history, file.plan, told)
     return render_template(
         "case.html",
         file=file,

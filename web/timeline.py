@@ -9,7 +9,6 @@ from typing import Any
 
 from tracker.casebook import CaseFile
 from tracker.clock import local_date
-from web.case_view import TOLD, ReminderRow
 from web.contacts import channel_label, outcome_label
 from web.presenters import (
     activity_label,
@@ -20,6 +19,7 @@ from web.presenters import (
     state_label,
     treatment_label,
 )
+from web.reminder_rows import TOLD, ReminderRow
 from workflows.dates import in_words
 from workflows.events import Event, fact_value, facts_in
 from workflows.pathway import Pathway

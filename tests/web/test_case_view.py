@@ -6,7 +6,7 @@ from datetime import date
 from tests.web.register import NOW, Register
 from tests.workflows.journeys import Journey
 from tracker import casebook
-from web import case_view, checklists, contacts, timeline
+from web import case_view, checklists, contacts, reminder_rows, timeline
 from workflows.events import Event
 
 
@@ -207,11 +207,11 @@ def test_a_contact_keeps_what_was_said(register: Register) -> None:
 # Reminders -------------------------------------------------------------------------------------------------
 
 
-def told_of(register: Register, ref: str) -> list[case_view.ReminderRow]:
+def told_of(register: Register, ref: str) -> list[reminder_rows.ReminderRow]:
     with register.database.reading() as session:
         file = casebook.case_file(session, ref, now=NOW)
         found = casebook.reminders_of(session, file.row.id)
-    return case_view.reminders(file.plan.history, file.plan, found)
+    return reminder_rows.reminders(file.plan.history, file.plan, found)
 
 
 def test_reminders_say_of_what_which_step_and_what_became_of_them(outbox_register: Register) -> None:
@@ -261,5 +261,5 @@ def test_a_reminder_after_an_appointment_says_so() -> None:
     found = [
         casebook.ToldReminder(key, step, day, day, "pending", None, None, None, None, waits=False) for step in steps
     ]
-    rows = case_view.reminders(plan.history, plan, found)
+    rows = reminder_rows.reminders(plan.history, plan, found)
     assert [row.step for row in rows] == ["The appointment has passed", "Put off until then", "Overdue"]
