@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LEA = "lea@example.org"
-WAYS = {
-    "wide": (WIDE, True),
-    "narrow": (NARROW, True),
-    "wide, no scripts": (WIDE, False),
-    "narrow, no scripts": (NARROW, False),
-}
+WAYS = {"wide": (WIDE, True), "narrow": (NARROW, True), "no scripts": (WIDE, False)}
+with_scripts_or_not = pytest.mark.parametrize("site", WAYS, indirect=True)
+with_scripts = pytest.mark.parametrize("site", ["wide", "narrow"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +36,7 @@ def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture
 def site(request: pytest.FixtureRequest, browser: Browser, seeded_home: Path, tmp_path: Path) -> Iterator[Site]:
     width, scripts = WAYS[request.param]
     with opened_site(browser, opened(copytree(seeded_home, tmp_path / "home")), width=width, scripts=scripts) as made:
@@ -47,11 +44,7 @@ def site(request: pytest.FixtureRequest, browser: Browser, seeded_home: Path, tm
         yield made
 
 
-def with_scripts(site: Site) -> None:
-    if not site.scripts:
-        pytest.skip("this needs keys or parts of pages, which scripts bring")
-
-
+@with_scripts_or_not
 def test_a_navigators_morning(site: Site) -> None:
     """Sign in, the longest overdue, a call, a booking, something done and taken back, and the next patient."""
     ana = site.at_the_door()
@@ -82,9 +75,9 @@ def test_a_navigators_morning(site: Site) -> None:
     ana.then_the_title_is("Grace Okafor")
 
 
+@with_scripts
 def test_a_morning_with_keys_alone(site: Site) -> None:
     """No pointer is touched from the sign-in form on: a follow-up is completed, and a case is moved."""
-    with_scripts(site)
     ana = site.at_the_door()
     ana.when_they_go_to("/login")
     ana.when_they_type(ANA, "Tab", PASSWORD, "Enter")
@@ -113,6 +106,7 @@ def test_a_morning_with_keys_alone(site: Site) -> None:
     ana.then_the_title_is("Worklist")
 
 
+@with_scripts
 def test_a_lead_sees_what_escalated_whose_it_is_and_who_hears_less(site: Site) -> None:
     """Escalations, another navigator's list, what is muted, and a caseload evened out."""
     site.given_an_account(LEA, {"North": {Role.LEAD}, "South": {Role.LEAD}})
@@ -152,6 +146,7 @@ def test_a_lead_sees_what_escalated_whose_it_is_and_who_hears_less(site: Site) -
     expect(ana.line("", "N-002")).to_have_count(0)
 
 
+@with_scripts_or_not
 def test_nothing_is_open_after_a_death_and_undo_brings_it_back(site: Site) -> None:
     """On the case, on the worklist and on the dashboard; of a death, no reminder goes out any more."""
     ana = site.at_the_desk()
