@@ -113,7 +113,6 @@ def require_known(session: Session, scope: Scope) -> None:
 
 
 def due_item(row: Row[Any], day: date) -> DueItem:
-    """A row of :func:`tracker.places.open_items`, judged on a local date."""
     """A row of :func:`tracker.places.open_items` as it stands on its clinic's local date."""
     item: FollowUpRow = row.FollowUpRow
     status, late_by = status_on(item.opens_on, item.late_on, day)

@@ -120,6 +120,7 @@ def index() -> str:
             chosen=chosen,
             any_case=casebook.is_within(session, scope()),
             today=today,
+            days=places.local_dates(session, now),
             last_tick=heartbeats.last(session, "tick"),
             now=now,
             nobody=NOBODY,

@@ -215,6 +215,14 @@ def test_it_is_so_on_both_databases(pages: Pages) -> None:
         assert (seen["worklist"], seen["case"]) == (told, told)
 
 
+def test_today_is_that_of_each_clinic_on_a_list_of_several(pages: Pages) -> None:
+    begun(pages).place.replay(referred("S-001", clinic="South", timezone="Pacific/Auckland"), MORNING)
+    evening = datetime(2026, 5, 24, 20, 0, tzinfo=UTC)  # a Sunday in London, and Monday morning in Auckland
+    board = words(pages.at(evening).client().get("/?navigator="))
+    assert "25 May 2026 today Histology for S-001" in board
+    assert "25 May 2026 tomorrow Histology for N-001" in board
+
+
 # What is done in one window is done in the other --------------------------------------------------------------
 
 
