@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from tests.tracker.conftest import Installation
-from tests.tracker.histories import referred
+from tests.tracker.histories import lanreotide, referred
 from tracker import digests
 from tracker.ledger import verify
-from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage
+from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
 from tracker.reminders import sweep
 
 Outage = Callable[[], AbstractContextManager[None]]
@@ -145,6 +145,29 @@ def test_where_nothing_stands_any_more_that_could_be_told_no_digest_is_written(p
     with place.database.writing() as session:
         session.execute(update(OutboxMessage).values(state="cancelled"))
     assert place.tick(MONDAY + HOUR).digests == 0
+
+
+def test_each_reminder_tells_of_its_own_follow_up_though_another_of_the_case_is_due_on_the_same_day(
+    place: Installation,
+) -> None:
+    place.replay(lanreotide(), now=MONDAY)
+    with place.database.writing() as session:
+        session.execute(update(FollowUpRow).where(col(FollowUpRow.status) == "open").values(due_on=MONDAY.date()))
+        session.execute(update(Reminder).values(status="raised", due_on=MONDAY.date(), raised_at=MONDAY))
+        rows = session.execute(digests._reminder_rows()).all()
+        keys = {row.id: row.follow_up_key for row in session.exec(select(Reminder))}
+        follow_ups = {row.id: row.key for row in session.exec(select(FollowUpRow))}
+    assert len({row.activity for row in rows}) > 2
+    assert len(rows) == len({row.id for row in rows})
+    assert all(keys[row.id] == follow_ups[row.follow_up_id] for row in rows)
+
+
+def test_a_reminder_of_a_day_that_no_longer_holds_is_not_told(place: Installation) -> None:
+    place.replay(referred(), now=MONDAY)
+    with place.database.writing() as session:
+        sweep(session, MONDAY)
+        session.execute(update(FollowUpRow).values(due_on=(MONDAY + DAY).date()))
+    assert place.tick(MONDAY).digests == 0
 
 
 def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_day(place: Installation) -> None:
