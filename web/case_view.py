@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from dateutil.relativedelta import relativedelta
 
@@ -235,12 +237,16 @@ class FactRow:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """T, N, M and stage, one column a staging system; ``conflict`` says where the systems differ."""
+    """T, N, M and stage, one column a staging system; ``conflict`` says where the systems differ.
+
+    ``earlier`` is what a category was before in its system: its label, the value, and since when; the latest first.
+    """
 
     systems: list[str]
     rows: list[tuple[str, list[str]]]
     conflict: bool
     latest: str
+    earlier: list[tuple[str, str, date]]
 
 
 def facts(history: CaseHistory) -> list[FactRow]:
@@ -329,7 +335,18 @@ def staging(history: CaseHistory) -> Staging | None:
     conflict = any(len({cell for cell in cells if cell != _NOT_RECORDED}) > 1 for _, cells in rows)
     last = max(recorded, key=lambda fact: fact.on)
     names = [_system(history.pathway, system) for system in systems]
-    return Staging(names, rows, conflict, _system(history.pathway, last.system))
+    earlier = [one for fact in qualified for system in systems for one in _before(history, fact, system)]
+    earlier.sort(key=lambda one: one[2], reverse=True)
+    return Staging(names, rows, conflict, _system(history.pathway, last.system), earlier)
+
+
+def _before(history: CaseHistory, definition: FactDefinition, system: str) -> Iterator[tuple[str, str, date]]:
+    """What a category was in one system, as long as it was something else than what came next."""
+    found = [fact for fact in history.facts.get(definition.name, []) if fact.system == system]
+    label = f"{definition.label}, {_system(history.pathway, system)}"
+    for was, becomes in pairwise(found):
+        if was.value != becomes.value:
+            yield label, _with_letter(definition, _value(history.pathway, was)), was.on
 
 
 _NOT_RECORDED = "not recorded"

@@ -56,6 +56,14 @@ def test_staging_systems_stand_side_by_side_and_say_that_they_differ() -> None:
     assert found.latest == "AJCC, 8th edition"
 
 
+def test_the_extent_keeps_what_it_was_before_in_each_system() -> None:
+    journey = Journey.advanced().fact("2026-01-06", t="2", m="0", staging_system="enets")
+    journey.fact("2026-02-07", t="3", m="0", staging_system="enets").fact("2026-03-07", t="2", staging_system="ajcc8")
+    found = case_view.staging(journey.plan().history)
+    assert found is not None
+    assert found.earlier == [("T category, ENETS", "T2", date(2026, 1, 6))]
+
+
 def test_one_staging_system_is_no_conflict() -> None:
     journey = Journey.advanced().fact("2026-01-06", stage="IV", staging_system="enets")
     found = case_view.staging(journey.plan().history)
