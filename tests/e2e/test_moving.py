@@ -167,9 +167,3 @@ def test_two_people_on_one_case_lose_nothing(site: Site) -> None:
     expect(ana.get_by_text("The facts are recorded.")).to_be_visible()
     expect(ana.locator("#facts")).to_contain_text("30 mm")
     expect(ana.locator("#facts")).to_contain_text("5 %")
-
-
-@pytest.mark.parametrize("path", ["move/start_line", "move/lose_contact", "facts", "record/contact", "record/done"])
-def test_forms_are_accessible_and_fit_their_window(site: Site, path: str) -> None:
-    site.go(f"/cases/N-001/{path}")
-    assert_sound(site.page)

@@ -10,20 +10,18 @@ import pytest
 from playwright.sync_api import expect
 from pyotp import TOTP
 
-from tests.browser import PageWatch, watched_context
+from tests.browser import PageWatch
 from tests.e2e.conftest import APPS, serving, signed_in
 from tests.e2e.looks import assert_sound
 from tests.provider import running_provider
 from tests.web.people import PASSWORD, person
 from tests.web.register import NOW, seeded_register
-from tracker import links
 from tracker.access import Role
-from tracker.models import Account
 from tracker.settings import from_environment
 from web.desk import desk
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 ELLA, ADA, FINN = "ella@example.org", "ada@example.org", "finn@example.org"
 
@@ -107,28 +105,3 @@ def test_signing_in_through_a_provider_keeps_to_the_policy(
         page.get_by_role("button", name="Finn").click()
         expect(page).to_have_url(entrance + "/cases/N-001", timeout=30_000)
     place.install(app)
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_of_accounts_are_accessible_and_fit(browser: Browser, entrance: str, width: int) -> None:
-    watch = PageWatch()
-    watch.allow("status of 40[34]")
-    place = desk(APPS[entrance])
-    with place.writing("test:people") as writing:
-        made = writing.session.get_one(Account, 1)
-        token = links.for_account(writing, place.secret, made)
-    with watched_context(browser, watch, viewport={"width": width, "height": 844}) as context:
-        page = context.new_page()
-        for address in ("/login", f"/welcome/{token}", "/welcome/over"):
-            page.goto(entrance + address)
-            assert_sound(page)
-        signed_in(context, entrance, ADA)
-        for address in ("/admin", "/admin/accounts/1", "/admin/clinics/1", "/account", "/cases"):
-            page.goto(entrance + address)
-            assert_sound(page)
-        signed_in(context, entrance, ELLA)
-        page.goto(entrance + "/cases/N-001")
-        for address in ("/audit", "/audit?what=entries", "/account"):
-            page.goto(entrance + address)
-            assert_sound(page)
-    assert not watch.problems
