@@ -14,7 +14,7 @@ from tracker import casebook, pathways, search, views, worklist
 from tracker.access import May
 from tracker.casebook import CaseSummary
 from tracker.lanes import Filters
-from tracker.models import Clinic, Person
+from tracker.models import IS_OPEN, Clinic, FollowUpRow, Person
 from tracker.places import Scope
 from tracker.worklist import COUNTED, Place, WorkItem, WorkPage
 from web import acts, asked, csv_file, presenters
@@ -108,8 +108,17 @@ def _question(session: Session) -> Question:
     start = views.start_of(session, viewer().account_id)
     if start is not None:
         return asked.of_text(start.question)
-    mine = {"who": "mine"} if _myself(session) is not None else {}
+    mine = {"who": "mine"} if _looks_after_cases(session) else {}
     return Question(mine | {"status": "now"})
+
+
+def _looks_after_cases(session: Session) -> bool:
+    """Whether the list begins with what is one's own: not for a lead with nothing open, who sees the whole clinic."""
+    me = _myself(session)
+    if me is None or not viewer().may(May.LEAD):
+        return me is not None
+    own = select(FollowUpRow.id).where(IS_OPEN, FollowUpRow.navigator_id == me).limit(1)
+    return session.exec(own).first() is not None
 
 
 def ask(session: Session, question: Question) -> Asking:

@@ -21,7 +21,7 @@ from tests.web.people import person, sign_in
 from tests.web.register import NOW, Register, empty_register, opened, seeded_register
 from tracker import cases
 from tracker.access import Role
-from tracker.models import AuditEntry, FollowUpRow, SearchWords
+from tracker.models import AuditEntry, FollowUpRow, Person, SearchWords
 from web.csv_file import harmless
 from web.desk import desk
 
@@ -139,6 +139,16 @@ def test_a_script_gets_the_lines_alone_and_a_browser_that_goes_back_the_page(cli
 def test_an_empty_register_says_where_follow_ups_come_from(tmp_path: Any, make_app: Callable[..., Flask]) -> None:
     page = make_app(empty_register(tmp_path)).test_client().get("/worklist?who=anyone").text
     assert "Nothing is open." in page
+
+
+def test_a_lead_without_cases_begins_with_the_whole_clinic(app: Flask, own: Register) -> None:
+    person(desk(app), "lena@example.org", {"North": {Role.LEAD}})
+    with own.database.writing() as session:
+        session.add(Person(email="lena@example.org"))  # as somebody who hears of what is long overdue
+    client = sign_in(app.test_client(email=None), "lena@example.org")
+    assert "N-002" in refs(client.get("/worklist").text)
+    own.tell("N-002", "2027-03-12", "case:handed_over", navigator="lena@example.org")
+    assert refs(client.get("/worklist").text) == {"N-002"}
 
 
 def test_a_list_of_mine_without_lines_says_where_to_look(app: Flask, own: Register) -> None:
