@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 from structlog.testing import capture_logs
@@ -17,12 +17,13 @@ from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide, referred
 from tracker import digests
 from tracker.ledger import verify
-from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage, Reminder
+from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage, Person, Reminder
 from tracker.reminders import sweep
 
 Outage = Callable[[], AbstractContextManager[None]]
 MONDAY = datetime(2026, 5, 11, 8, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PAIR = ("ana", "bea")
 
 
 def states(place: Installation) -> list[str]:
@@ -168,6 +169,22 @@ def test_a_reminder_of_a_day_that_no_longer_holds_is_not_told(place: Installatio
         sweep(session, MONDAY)
         session.execute(update(FollowUpRow).values(due_on=(MONDAY + DAY).date()))
     assert place.tick(MONDAY).digests == 0
+
+
+def test_each_person_is_told_what_goes_to_them_and_not_what_only_looks_like_it(place: Installation) -> None:
+    """Ana hears as navigator and the lead of Bea's; a step for the lead of Ana's is not among them today."""
+    place.replay(referred("N-1") + referred("N-2", navigator="bea@example.org"), now=MONDAY)
+    with place.database.writing() as session:
+        for_lead = update(Reminder).where(or_(col(Reminder.case_id) == 2, col(Reminder.step) == "overdue"))
+        session.execute(for_lead.values(audience="lead"))
+        session.execute(update(Reminder).values(status="raised", raised_at=MONDAY))
+        clinic = session.exec(select(Clinic)).one()
+        ana, bea = (session.exec(select(Person.id).where(Person.email == f"{who}@example.org")).one() for who in PAIR)
+        groups = {"ana": digests._Group(ana, "navigator"), "lead": digests._Group(bea, "lead")}
+        ready = [digests._Recipient(clinic, to, MONDAY.date(), True, [group]) for to, group in groups.items()]
+        told = digests._to_tell(session, ready)
+    assert {(row.case_id, row.audience) for row in told["ana"]} == {(1, "navigator")}
+    assert {(row.case_id, row.audience) for row in told["lead"]} == {(2, "lead")}
 
 
 def test_the_identity_of_a_digest_follows_from_the_key_file_clinic_person_and_day(place: Installation) -> None:

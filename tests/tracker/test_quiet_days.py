@@ -1,5 +1,6 @@
 """On which days and from which hour people are told, what is muted, and what counts as late."""
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
@@ -288,6 +289,28 @@ def test_a_digest_that_waits_over_the_weekend_still_leaves(place: Installation, 
     assert [mail.cases for mail in place.told()] == [[1]]
 
 
+def test_what_is_urgent_stays_in_a_message_that_is_looked_at_again(place: Installation, server_down: Outage) -> None:
+    place.replay(lanreotide(), now=day(-4, OPENS))
+    sets(place, lambda writing: people.set_digest_days(writing, ANA, ""), day(-4, OPENS))
+    with server_down():
+        assert place.tick(day(3, OPENS)).digests == 1
+    assert place.tick(day(3, OPENS) + timedelta(hours=13)).sent == 1
+    assert [mail.cases for mail in place.told()] == [[1]]
+
+
+def test_a_message_to_a_lead_whom_nobody_follows_is_not_sent(place: Installation, server_down: Outage) -> None:
+    place.replay(referred(navigator=None), now=MONDAY)
+    sets(place, lambda writing: people.set_lead(writing, "North", ANA))
+    with server_down():
+        assert place.tick(MONDAY).digests == 1
+    sets(place, lambda writing: people.set_lead(writing, "North", None))
+    assert place.tick(MONDAY + timedelta(hours=1)).sent == 0
+    assert [state for state, _ in states(place)] == ["cancelled"]
+    sets(place, lambda writing: people.set_lead(writing, "North", BEA), day(1))
+    place.tick(day(1))
+    assert [(mail.to, mail.cases) for mail in place.told()] == [(BEA, [1])]
+
+
 def test_a_new_holiday_lets_what_waits_for_that_day_go_to_the_next(place: Installation, server_down: Outage) -> None:
     friday = datetime(2026, 4, 3, 8, 0, tzinfo=UTC)
     place.replay(referred(on="2026-04-03"), now=friday)
@@ -391,6 +414,28 @@ def test_a_day_on_which_the_tracker_did_not_run_makes_it_late(place: Installatio
     (mail,) = place.told()
     assert mail.headings == [f"{LATE} (1)"]
     assert "the tracker or the mail server did not work" in mail.text
+
+
+@pytest.mark.parametrize("minute, first_of_the_next", [(30, False), (31, True)])
+def test_what_comes_in_up_to_the_hour_belongs_to_that_days_digest(
+    place: Installation, minute: int, first_of_the_next: bool
+) -> None:
+    place.replay(referred(), now=MONDAY.replace(hour=6, minute=minute))
+    place.tick(day(1))
+    assert (LATE not in place.told()[0].text) == first_of_the_next
+
+
+def test_what_misses_the_first_digest_that_it_could_be_in_is_late(place: Installation) -> None:
+    place.replay(referred(), now=MONDAY)
+    place.tick(day(2))
+    assert LATE in place.told()[0].text
+
+
+@pytest.mark.parametrize("n, late", [(0, []), (14, []), (29, ["1 day late"]), (42, ["14 days late"])])
+def test_the_days_are_counted_from_the_day_on_which_it_is_late(place: Installation, n: int, late: list[str]) -> None:
+    place.replay(referred(), now=MONDAY)
+    place.tick(day(n))
+    assert re.findall(r"\d+ days? late", place.told()[0].text) == late
 
 
 def test_a_lead_who_is_named_later_is_not_told_late(place: Installation) -> None:

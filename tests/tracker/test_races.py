@@ -205,6 +205,18 @@ def test_a_message_does_not_leave_without_a_case_that_is_being_changed(
 
 
 @on_postgresql
+def test_an_old_message_does_not_leave_unlooked_at_while_one_of_its_cases_is_being_changed(
+    place: Installation, server_down: Callable[[], AbstractContextManager[None]]
+) -> None:
+    place.replay(lanreotide("N-A") + lanreotide("N-B"), now=OPENS - timedelta(days=5))
+    with server_down():
+        place.tick(OPENS)
+    with being_changed(place, "N-A"):
+        assert place.tick(OPENS + timedelta(hours=13)).sent == 0
+    assert place.tick(OPENS + timedelta(hours=14)).sent == 1
+
+
+@on_postgresql
 def test_the_sweep_does_not_wait_for_a_case_that_is_being_changed(place: Installation) -> None:
     """It raises what is free; the other one is raised by the next sweep."""
     place.replay(lanreotide("N-A") + lanreotide("N-B"), now=OPENS - timedelta(days=5))

@@ -262,26 +262,26 @@ def overdue_in_all(place: Installation) -> list[tuple[str, list[int], str]]:
 
 
 def overdue_cases() -> list[JournalLine]:
-    """Three of Ana's, the last not overdue on day 29; one of Bea's; one of Ana's elsewhere; and one who died."""
+    """Four of Ana's, the third not overdue on day 29; one of Bea's; one of Ana's elsewhere; and one who died."""
     died = referred("N-6")
     died.append(
         dataclasses.replace(died[0], on=date(2026, 5, 20), event="state:changed", data={"trigger": "record_death"})
     )
     here = referred("N-1") + referred("N-2") + referred("N-3", on="2026-05-12") + referred("N-4", navigator=BEA)
-    return here + referred("S-1", clinic="South") + died
+    return here + referred("S-1", clinic="South") + died + referred("N-7")
 
 
 def test_a_navigator_is_told_how_much_is_overdue_in_a_clinic(place: Installation) -> None:
     place.replay(overdue_cases(), now=day(20))
     place.tick(day(29))
-    assert overdue_in_all(place) == [(ANA, [1, 2, 3], "2"), (ANA, [5], "1"), (BEA, [4], "1")]
+    assert overdue_in_all(place) == [(ANA, [1, 2, 3, 7], "3"), (ANA, [5], "1"), (BEA, [4], "1")]
 
 
 def test_a_stand_in_is_told_how_much_is_overdue_of_both(place: Installation) -> None:
     place.replay(overdue_cases(), now=day(20))
     is_away(place, ANA, 29, 29, BEA, day(28))
     place.tick(day(29))
-    assert overdue_in_all(place) == [(BEA, [1, 2, 3, 4], "3"), (BEA, [5], "1")]
+    assert overdue_in_all(place) == [(BEA, [1, 2, 3, 4, 7], "4"), (BEA, [5], "1")]
 
 
 def test_a_lead_is_told_of_escalations_and_no_number(place: Installation) -> None:
@@ -301,7 +301,8 @@ def test_what_is_overdue_is_counted_anew_when_a_message_is_written_anew(
     with place.writing(day(29)) as writing:
         cases.record(writing, ref="N-2", kind="state:changed", on=day(29).date(), data={"trigger": "record_death"})
     place.tick(day(29) + timedelta(hours=1))
-    assert overdue_in_all(place)[0] == (ANA, [1, 3], "1")
+    assert overdue_in_all(place)[0] == (ANA, [1, 3, 7], "2")
+    assert all("may have received" not in mail.text for mail in place.told())
 
 
 # Away ------------------------------------------------------------------------------------------------------
