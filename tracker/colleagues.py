@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
@@ -16,6 +17,13 @@ class Colleague:
 
     email: str
     name: str
+
+
+def names(session: Session) -> dict[str, str]:
+    """The names that people have given, by their address; a name that two have tells nobody apart and is left out."""
+    given = {email: name for email, name in session.exec(select(Account.email, Account.name)) if name}
+    often = Counter(given.values())
+    return {email: name for email, name in given.items() if often[name] == 1}
 
 
 def navigators(session: Session, clinic_id: int) -> list[Colleague]:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from tracker import audit, cases
 from tracker.errors import ChangeRefused, UnknownThing
-from tracker.models import IS_OPEN, Case, FollowUpRow, MeetingItem
+from tracker.models import IS_OPEN, Case, FollowUpRow, MeetingItem, Patient
 from tracker.places import ANY, Scope, case_rows
 from tracker.writing import Writing
 from workflows.dates import in_words
@@ -53,8 +53,8 @@ def dates(session: Session, scope: Scope, first: date) -> list[date]:
     return list(session.execute(days.order_by(col(MeetingItem.on)).limit(12)).scalars())
 
 
-def waiting(session: Session, day: date, clinics: list[int]) -> list[Case]:
-    """Open cases of these clinics that wait for the team on a day and are on no list from then on, the longest first.
+def waiting(session: Session, day: date, clinics: list[int]) -> list[tuple[Case, Patient]]:
+    """Open cases that wait for the team on a day and are on no list from then on, with patients, the longest first.
 
     They are in a state that ends with a decision, or a team review is open whose window has begun.
     """
@@ -72,7 +72,8 @@ def waiting(session: Session, day: date, clinics: list[int]) -> list[Case]:
     # each by its own index, and then these few cases alone
     few = {number for found in (review, decides) for number in session.execute(found.limit(MOST)).scalars()}
     found = case_rows(ANY).where(col(Case.id).in_(few), col(Case.phase) != "closed")
-    return [row.Case for row in session.execute(found.order_by(col(Case.since), col(Case.id)).limit(MOST))]
+    found = found.order_by(col(Case.since), col(Case.id)).limit(MOST)
+    return [(row.Case, row.Patient) for row in session.execute(found)]
 
 
 def add(writing: Writing, ref: str, day: date, today: date, question: str = "") -> MeetingItem:

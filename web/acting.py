@@ -65,6 +65,8 @@ def form(ref: str, act: str) -> Response:
         row = _row(session, target.id)
         if row is None or row.item.case_id != case.id:
             return _too_late(session, ref, target)
+        if what not in row.acts:
+            return _elsewhere(ref)
         asked = what.ask(_subject(session, row.item))
         return _show(Form(what, row, asked, new_token(), _back(ref)))
 
@@ -85,6 +87,8 @@ def one(ref: str, act: str) -> Response:
         label = f"{row.label} for {_who(row.item)}" if row else ""
     if row is None or subject is None:
         return _answer_late(what, ref, target, token)
+    if what not in row.acts:
+        return _elsewhere(ref)
     answers = fields.read(subject.pathway, what.ask(subject), request.form)
     if answers.problems:
         return _show(Form(what, row, answers.fields, token, _back(ref)), refused=True)
@@ -174,6 +178,15 @@ def _tell(act: Act, ref: str, target: Target, label: str, done: Applied) -> Resp
         columns = chosen_columns(session, len(scope(May.READ).clinics or ()))
     known = {"row": row, "target": target, "words": words, "undo": undo, "back": _back(ref)}
     return make_response(render_template("worklist_line.html", **known, columns=columns, all_columns=COLUMNS))
+
+
+def _elsewhere(ref: str) -> Response:
+    """To where the case is moved: nothing else settles this follow-up."""
+    flash(f"{presenters.sentence(_NOT_HERE)}.", "refused")
+    where = url_for("cases.show", ref=ref) + "#steps"
+    if request.headers.get(_IN_LINE) != "true":
+        return redirect(where, 303)
+    return make_response("", {"HX-Redirect": where})
 
 
 # Too late --------------------------------------------------------------------------------------------------
@@ -305,8 +318,8 @@ def undo() -> Response:
             case_for(session, ref, May.WRITE)
     undone, reasons = _take_back(by_case, request.form.get("token", ""))
     if undone:
-        where = "" if undone == 1 else f" in {count(undone, 'case')}"
-        flash(f"Undone{where}. What was entered stays on record, struck out.", "done")
+        where = f" in {count(undone, 'case')}" if undone > 1 else f" for {next(iter(by_case))}"
+        flash(f"Undone{where}. What was entered stays on record, struck out.", "undone")
     if reasons:
         flash(f"{presenters.sentence('; '.join(reasons))}.", "refused")
     back = recording.way_back(request.form.get("back"), url_for("worklist.index"))

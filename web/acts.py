@@ -265,7 +265,7 @@ _ALL = (
     Act("call", "c", "Call", "Record a call", "The call is recorded", _ask_call, _call, _anyway),
     Act("booked", "b", "Book", "Book an appointment", "Booked", _ask_booked, _booked, _FOR),
     Act("snoozed", "s", "Put off", "Put off the reminder", "Put off", _ask_put_off, _put_off, _UNTIL),
-    Act("rescheduled", "r", "Move", "Move to another date", "Moved", _ask_moved, _moved, _TO, moves=True),
+    Act("rescheduled", "r", "Reschedule", "Move to another date", "Moved", _ask_moved, _moved, _TO, moves=True),
     Act("waived", "w", "Waive", "Let this one go", "Waived", _ask_waived, _waived, moves=True),
     Act(
         "hand-over", "h", "Hand over", "Hand the case over", "Handed over", _ask_hand_over, _hand_over, _anyway,
@@ -280,6 +280,11 @@ _ELSEWHERE = {
     "treatment-start": frozenset({"done"}),
 }
 """What does not settle these: a next step is planned, and a treatment started, by moving the case."""
+
+
+def by_moving(activity: str) -> bool:
+    """Whether a follow-up of an activity is settled by moving the case, and not by recording that it was done."""
+    return "done" in _ELSEWHERE.get(activity, ())
 
 
 def possible(activity: str) -> list[Act]:

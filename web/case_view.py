@@ -12,7 +12,8 @@ from dateutil.relativedelta import relativedelta
 from tracker.casebook import CaseFile
 from tracker.queries import status_on
 from tracker.words import count
-from web import presenters
+from web import acts, presenters
+from web.acts import Act
 from web.presenters import Badge, Urgency
 from workflows.dates import in_words
 from workflows.history import CaseHistory
@@ -99,6 +100,15 @@ class OpenItem:
     @property
     def why(self) -> Why:
         return self.item.why
+
+    @property
+    def by_moving(self) -> bool:
+        return acts.by_moving(self.item.activity)
+
+    @property
+    def acts(self) -> list[Act]:
+        """What can be done about it, without what is about the whole case."""
+        return [act for act in acts.possible(self.item.activity) if not act.of_case]
 
 
 def open_items(file: CaseFile) -> list[OpenItem]:

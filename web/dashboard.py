@@ -8,18 +8,20 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 from werkzeug.wrappers import Response
 
 from tracker import alarms, casebook, heartbeats, overdue, pathways, places
 from tracker.access import May
 from tracker.alarms import Alarm, Look
 from tracker.casebook import CaseSummary, ScopeChoices
+from tracker.models import Clinic
 from tracker.overdue import Only, Standing
 from tracker.places import Scope
 from tracker.queries import DueItem
-from web import arguments, numbers, pictures, presenters
+from web import acts, arguments, numbers, pictures, presenters
 from web.access import case_number_for, needs, scope, viewer
+from web.acts import Act
 from web.desk import desk
 from web.presenters import Badge, Urgency
 from workflows.pathway import Pathway
@@ -56,6 +58,12 @@ class Row:
     state: str
     urgency: Urgency
     badges: list[Badge]
+    acts: list[Act]
+
+    @property
+    def by_moving(self) -> bool:
+        """Whether moving the case settles it, and the person may do that."""
+        return bool(self.acts) and acts.by_moving(self.item.activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ def index() -> str:
             limits=chosen.arguments | _kept(),
             standing=standing,
             coming=present(session, overdue.coming(session, now=now, scope=chosen.scope, size=SHORT)),
+            soon=numbers.soon(standing, today),
             tiles=numbers.tiles(standing, chosen.arguments, today),
             drawn=numbers.drawn(standing, pathway, choices, chosen.arguments, today),
             wants=_wants(session, chosen.scope, standing),
@@ -194,10 +203,11 @@ def _alarms(session: Session, now: datetime) -> list[Alarm]:
 
 def present(session: Session, items: Iterable[DueItem]) -> list[Row]:
     """Follow-ups in the words of the pathway that each case runs on."""
-    return [_row(pathways.pinned(session, item.place.pathway), item) for item in items]
+    may = set(session.scalars(select(Clinic.name).where(col(Clinic.id).in_(viewer().clinics(May.WRITE)))))
+    return [_row(pathways.pinned(session, item.place.pathway), item, item.place.clinic in may) for item in items]
 
 
-def _row(pathway: Pathway, item: DueItem) -> Row:
+def _row(pathway: Pathway, item: DueItem, may: bool) -> Row:
     steps = presenters.steps_of(pathway, item.rule)
     return Row(
         item,
@@ -205,7 +215,16 @@ def _row(pathway: Pathway, item: DueItem) -> Row:
         presenters.state_label(pathway, item.place.state),
         presenters.urgency(item.status, item.days_overdue, steps),
         presenters.badges(pathway, item.why.sources),
+        _acts(item) if may else [],
     )
+
+
+def _acts(item: DueItem) -> list[Act]:
+    """What is done most often about a follow-up; the worklist and the case page have the rest."""
+    return [act for act in acts.possible(item.activity) if act.name in _OFTEN]
+
+
+_OFTEN = ("done", "call", "booked")
 
 
 def case_rows(session: Session, summaries: Iterable[CaseSummary]) -> list[CaseRow]:

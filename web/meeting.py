@@ -10,12 +10,12 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
-from tracker import casebook, meetings, overdue
+from tracker import casebook, meetings, overdue, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile
 from tracker.errors import ChangeRefused
 from tracker.meetings import Listed
-from tracker.models import Case
+from tracker.models import Case, Patient
 from web import arguments, case_view, presenters
 from web.access import case_for, looked_at, needs, scope, viewer
 from web.desk import desk
@@ -53,6 +53,7 @@ class Waiting:
     """A case that could be put on the list, and since when it waits."""
 
     case: Case
+    patient: Patient
     state: str
     days: int
     may_write: bool
@@ -100,12 +101,10 @@ def _summary(session: Session, listed: Listed, now: datetime) -> Summary:
     )
 
 
-def _waiting(session: Session, found: Iterable[Case], on: date) -> Iterable[Waiting]:
-    from tracker import pathways
-
-    for case in found:
+def _waiting(session: Session, found: Iterable[tuple[Case, Patient]], on: date) -> Iterable[Waiting]:
+    for case, patient in found:
         state = presenters.state_label(pathways.pinned(session, case.pathway_digest), case.state)
-        yield Waiting(case, state, (on - case.since).days, viewer().may(May.WRITE, case.clinic_id))
+        yield Waiting(case, patient, state, (on - case.since).days, viewer().may(May.WRITE, case.clinic_id))
 
 
 # What is done here -----------------------------------------------------------------------------------------

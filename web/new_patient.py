@@ -88,7 +88,7 @@ def _fields(place: Desk) -> tuple[Field, ...]:
         Field("mrn", "Record number", "text"),
         Field("clinic", "Clinic", "choice", clinics, required=True, value=only),
         fields.of_day(place.today, "Referred on"),
-        Field("state", "Stands at", "choice", states, required=True, value=place.pathway.initial),
+        Field("state", "Where on the pathway", "choice", states, required=True, value=place.pathway.initial),
         Field("navigator", "Navigator", "text", value=_me(), help="E-mail address. Blank: nobody is responsible yet."),
         Field("ref", "Case reference", "text", required=True, value=place.proposal),
     )

@@ -51,14 +51,18 @@ class Load:
     waiting: str
 
 
+def soon(standing: Standing, today: date) -> int:
+    """How many follow-ups are due within a week."""
+    return sum(number for day, number in standing.due.items() if 0 <= (day - today).days < _SOON)
+
+
 def tiles(standing: Standing, limits: dict[str, Any], today: date) -> list[Tile]:
     """What matters most, in one row."""
-    late, reviews = standing.overdue, standing.by_activity["hold-review"]
-    soon = sum(number for day, number in standing.due.items() if 0 <= (day - today).days < _SOON)
+    late, reviews, near = standing.overdue, standing.by_activity["hold-review"], soon(standing, today)
     found = [
         Tile(late, f"{_one(late, _FOLLOW_UPS)} overdue", "#overdue"),
         Tile(standing.escalated, "of them to be escalated", links.overdue(escalated=1, **limits)),
-        Tile(soon, f"{_one(soon, _FOLLOW_UPS)} due within {_SOON} days", "#coming", pressing=False),
+        Tile(near, f"{_one(near, _FOLLOW_UPS)} due within {_SOON} days", "#coming", pressing=False),
         Tile(reviews, f"{_one(reviews, ('hold', 'holds'))} past the day of review", _reviews(limits)),
         *_wanting(standing),
         Tile(standing.open_cases, "open cases in all", url_for("cases.index", **limits), pressing=False),

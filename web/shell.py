@@ -9,8 +9,10 @@ from typing import Any
 import js_lib_htmx
 from flask import Blueprint, Flask, Response, current_app, g, render_template, request, send_from_directory, url_for
 
+from tracker import colleagues
 from tracker.access import May, Viewer
 from web.access import needs, public, somebody
+from web.desk import desk
 
 pages = Blueprint("shell", __name__)
 files = Blueprint("htmx", __name__)
@@ -84,10 +86,19 @@ def static() -> Response:
 
 
 def install(app: Flask) -> None:
-    """Tell the templates which rooms there are."""
+    """Tell the templates which rooms there are, and what people are called."""
     app.context_processor(_shared)
+    app.jinja_env.globals["name_of"] = name_of
 
 
 def _shared() -> dict[str, Any]:
     who = somebody() if g.get("signed_in") else None
     return {"rooms": rooms(who) if who else [], "own_rooms": own_rooms(who) if who else []}
+
+
+def name_of(address: str) -> str:
+    """What a person is called; the address where no name is known. Asked once for a page."""
+    if "names" not in g:
+        with desk().database.reading() as session:
+            g.names = colleagues.names(session)
+    return str(g.names.get(address, address))

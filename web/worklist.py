@@ -43,6 +43,10 @@ class Row:
     acts: list[Act]
 
     @property
+    def by_moving(self) -> bool:
+        return acts.by_moving(self.item.due.activity)
+
+    @property
     def target(self) -> str:
         """The follow-up as a form names it: which one, and when it was due as the person saw it."""
         return f"{self.item.id}~{self.item.due.due_on.isoformat()}"

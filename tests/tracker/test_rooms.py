@@ -137,7 +137,7 @@ def test_a_suspected_progression_waits_for_the_team_until_it_is_on_a_list(names:
 def _waiting(place: Installation) -> list[str]:
     with place.database.reading() as session:
         clinics = sorted({case.clinic_id for case in session.exec(select(Case))})
-        return [case.ref for case in meetings.waiting(session, TODAY, clinics)]
+        return [case.ref for case, _ in meetings.waiting(session, TODAY, clinics)]
 
 
 # Handing over ----------------------------------------------------------------------------------------------

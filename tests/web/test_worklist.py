@@ -451,6 +451,50 @@ def test_a_next_step_is_not_ticked_off(ana: FlaskClient, own: Register) -> None:
     page = ana.get("/worklist?next=1").text
     assert "Plan the next step" in page
     assert "/cases/N-007/acts/done" not in page
+    assert 'href="/cases/N-007#steps"' in page
+
+
+def test_where_moving_the_case_settles_it_the_case_page_leads_there(ana: FlaskClient) -> None:
+    page = ana.get("/cases/N-007").text
+    assert 'href="#steps">Move the case<span class="visually-hidden">' in page
+    assert "/cases/N-007/acts/done" not in page
+    assert "/cases/N-007/acts/call" in page
+
+
+def test_the_first_page_offers_what_is_done_most_often(ana: FlaskClient, own: Register) -> None:
+    page = ana.get("/?navigator=").text
+    for often in ("done", "call", "booked"):
+        assert f"/cases/N-002/acts/{often}?item=" in page
+    assert "/acts/waived" not in page
+
+
+def test_what_moving_the_case_settles_cannot_be_ticked_off_by_an_old_link_either(
+    ana: FlaskClient, own: Register
+) -> None:
+    before, address = len(events(own, "N-007")), f"/cases/N-007/acts/done?item={item(own, 'N-007', 'plan-needed')}"
+    for answer in (ana.get(address), post(ana, address, {"token": "t" * 16, "on": "2027-03-12"})):
+        assert (answer.status_code, answer.location) == (303, "/cases/N-007#steps")
+    in_line = ana.get(address, headers={"HX-Request": "true"})
+    assert in_line.headers["HX-Redirect"] == "/cases/N-007#steps"
+    assert len(events(own, "N-007")) == before
+    assert "settled by moving the case" in ana.get("/cases/N-007").text
+
+
+def test_a_form_in_a_line_says_for_whom_it_is(ana: FlaskClient, own: Register) -> None:
+    address = f"/cases/N-002/acts/call?item={item(own, 'N-002', 'visit')}"
+    form = ana.get(address, headers={"HX-Request": "true"}).text
+    assert "<strong>Record a call:</strong> Visit for " in form
+
+
+def test_moving_a_date_and_moving_a_case_have_two_names(ana: FlaskClient) -> None:
+    page = ana.get("/worklist?who=anyone").text
+    assert "Reschedule<span" in page
+    assert ">Move<span" not in page
+
+
+def test_a_navigator_is_called_by_name(ana: FlaskClient) -> None:
+    for address in ("/worklist?who=anyone", "/cases/N-002", "/?navigator=", "/cases"):
+        assert re.search(r">\s*Ana\s*<", ana.get(address).text), address
 
 
 # Several at once --------------------------------------------------------------------------------------------
