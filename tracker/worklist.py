@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,6 +17,7 @@ from tracker.lanes import Asked, Filters, Order
 from tracker.models import Case, Clinic, FollowUpRow
 from tracker.places import ANY, Scope, open_items
 from tracker.queries import DueItem, due_item
+from workflows.limits import row_number
 
 __all__ = ["COUNTED", "Filters", "Order", "Place", "WorkItem", "WorkPage", "every", "items", "number", "page"]
 
@@ -73,12 +75,17 @@ def place(text: str, order: Order) -> Place:
     parts = text.split("~")
     if order in (Order.URGENCY, Order.DUE):
         day, item = parts
-        return Place((date.fromisoformat(day), int(item)))
+        return Place((date.fromisoformat(day), row_number(item)))
     if order is Order.STATE:
         state, case, item = parts
-        return Place((state, int(case), int(item)))
+        if _STATE.fullmatch(state) is None:
+            raise ValueError("this is the name of no state")
+        return Place((state, row_number(case), row_number(item)))
     case, item = parts
-    return Place((int(case), int(item)))
+    return Place((row_number(case), row_number(item)))
+
+
+_STATE = re.compile(r"[a-z0-9._-]{1,64}")
 
 
 def page(
@@ -96,7 +103,7 @@ def page(
     backwards = before is not None and after is None
     beyond = before if backwards else after
     asked = _asked(session, now, scope, filters or Filters())
-    limits = replace(asked, order=order, beyond=_keys(session, order, beyond), backwards=backwards)
+    limits = replace(asked, order=order, beyond=_keys(session, order, beyond, scope), backwards=backwards)
     found = _in_order(session, limits, size + 1)
     more, found = len(found) > size, found[:size]
     if backwards:
@@ -119,12 +126,18 @@ def _asked(session: Session, now: datetime, scope: Scope, filters: Filters) -> A
     return lanes.asked(session, filters, days)
 
 
-def _keys(session: Session, order: Order, beyond: Place | None) -> tuple[Any, ...] | None:
-    """The keys of a place; a name is looked up, and a case that is no longer there means the top of the list."""
+def _keys(session: Session, order: Order, beyond: Place | None, scope: Scope) -> tuple[Any, ...] | None:
+    """The keys of a place; a name is looked up, and a case that is no longer there means the top of the list.
+
+    So does one of another clinic: where its name stands among others would tell the name.
+    """
     if beyond is None or order is not Order.PATIENT:
         return beyond.keys if beyond else None
     case, item = beyond.keys
-    name = session.execute(select(col(Case.sort_name)).where(col(Case.id) == case)).scalar()
+    named = select(col(Case.sort_name)).where(col(Case.id) == case)
+    if scope.clinics is not None:
+        named = named.where(col(Case.clinic_id).in_(sorted(scope.clinics)))
+    name = session.execute(named).scalar()
     return None if name is None else (name, case, item)
 
 

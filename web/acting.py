@@ -27,6 +27,7 @@ from web.columns import COLUMNS, chosen_columns
 from web.desk import desk
 from web.fields import Field
 from web.worklist import Row, present
+from workflows.limits import row_number
 
 pages = Blueprint("acting", __name__)
 
@@ -84,7 +85,7 @@ def one(ref: str, act: str) -> Response:
             abort(404)
         item = row.item if row else None
         subject = _subject(session, item) if item else None
-        label = f"{row.label} for {_who(row.item)}" if row else ""
+        label = row.label if row else ""
     if row is None or subject is None:
         return _answer_late(what, ref, target, token)
     if what not in row.acts:
@@ -123,7 +124,7 @@ def _act(name: str) -> Act:
 def _target(text: str) -> Target:
     number, _, day = text.partition("~")
     try:
-        return Target(int(number), date.fromisoformat(day) if day else None)
+        return Target(row_number(number), date.fromisoformat(day) if day else None)
     except ValueError:
         abort(400, "Which follow-up is meant is not said in the expected form. Open the list again.")
 
@@ -147,10 +148,6 @@ def _subject(session: Session, item: WorkItem) -> Subject:
     )
 
 
-def _who(item: WorkItem) -> str:
-    return item.due.place.patient_name or item.due.place.patient_ref
-
-
 def _back(ref: str) -> str:
     given = request.values.get("back")
     return recording.way_back(given, url_for("cases.show", ref=ref))
@@ -168,15 +165,16 @@ def _show(form: Form, *, refused: bool = False) -> Response:
 
 def _tell(act: Act, ref: str, target: Target, label: str, done: Applied) -> Response:
     """What was recorded, with a way to undo it: in the line itself, or on the page that the person came from."""
-    words = f"{act.said}: {label}." if label else f"{act.said}."
+    words = f"{act.said}: {label}" if label else f"{act.said}."
     undo = [f"{ref}~{event}" for event in done.events]
     if request.headers.get(_IN_LINE) != "true":
-        flash({"words": words, "undo": undo}, "done")  # type: ignore[arg-type]  # kept as JSON, whatever it is
+        recording.say_of(ref if label else "", words, undo)
         return redirect(_back(ref) + "#said", 303)
     with desk().database.reading() as session:
         row = _row(session, target.id)
         columns = chosen_columns(session, len(scope(May.READ).clinics or ()))
-    known = {"row": row, "target": target, "words": words, "undo": undo, "back": _back(ref)}
+    told = f"{words} for {recording.patient_of(ref)}." if label else words
+    known = {"row": row, "target": target, "words": told, "undo": undo, "back": _back(ref)}
     return make_response(render_template("worklist_line.html", **known, columns=columns, all_columns=COLUMNS))
 
 

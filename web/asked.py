@@ -17,6 +17,7 @@ from tracker.casebook import ScopeChoices
 from tracker.lanes import NOBODY, STATUSES, Filters, Order
 from tracker.words import count
 from web import presenters
+from workflows.limits import is_row_number
 from workflows.pathway import Pathway
 
 PLACES = ("after", "before")
@@ -96,12 +97,8 @@ def _is_name(value: str) -> bool:
     return len(value) <= 120 and "\0" not in value
 
 
-def _is_number(value: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,15}", value) is not None
-
-
 def _is_who(value: str) -> bool:
-    return value in ("mine", "anyone") or _is_number(value)
+    return value in ("mine", "anyone") or is_row_number(value)
 
 
 _KNOWN: dict[str, Callable[[str], bool]] = {

@@ -5,9 +5,9 @@ A form carries ``token`` (:func:`new_token`) and, where the change depends on wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import flash
 
@@ -15,7 +15,8 @@ from tracker import casebook
 from tracker.access import May
 from tracker.clock import local_date
 from tracker.once import Done, Outcome, Refused, Repeated, Stale, new_token, record_once
-from web.access import case_for
+from tracker.places import case_rows
+from web.access import case_for, scope
 from web.desk import desk
 from web.presenters import sentence
 
@@ -58,8 +59,24 @@ def say(outcome: Outcome, words: str, ref: str = "") -> None:
         flash(f"{sentence('; '.join(outcome.reasons))}.", "refused")
 
 
+def say_of(ref: str, words: str, undo: list[str]) -> None:
+    """The same of several entries, ``case~entry`` each. The page that follows adds whose case ``ref`` is: what is
+    flashed lies in the browser, where no name belongs.
+    """
+    message: Any = {"words": words, "about": ref, "undo": undo}
+    flash(message, "done")
+
+
+def patient_of(ref: str) -> str:
+    """The name of a patient whose case the person may see, or their reference."""
+    with desk().database.reading() as session:
+        row = session.execute(case_rows(replace(scope(), case=ref))).first()
+    return str(row.Patient.name or row.Patient.ref) if row else ref
+
+
 def way_back(given: str | None, otherwise: str) -> str:
     """Where a form leads back to: a page of ours that it names, or else another one."""
-    parts = urlsplit(given or "")
-    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and "\\" not in (given or "")
-    return given if given and ours and not given.startswith("//") else otherwise
+    given = given or ""
+    strange = "\\" in given or not given.isprintable()  # a browser reads the one as a slash; no header holds the other
+    ours = given.startswith("/") and not given.startswith("//")
+    return given if ours and not strange else otherwise

@@ -53,6 +53,7 @@ def install(app: Flask) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.before_request(refuse_foreign_hosts)
     app.before_request(access.check)
+    app.before_request(refuse_what_is_no_text)
     app.after_request(protect)
     CSRFProtect(app)
 
@@ -64,6 +65,13 @@ def refuse_foreign_hosts() -> None:
     """
     if not names_this_tracker():
         abort(400, "This tracker answers under its own names only: 127.0.0.1, localhost, and those in TRACKER_HOSTS.")
+
+
+def refuse_what_is_no_text() -> None:
+    """Answer 400 for a NUL in an address or a form: one of the databases takes none, and nobody can type it."""
+    given = [*request.args.values(), *(value for values in request.form.listvalues() for value in values)]
+    if any("\0" in value for value in given):
+        abort(400, "What was sent holds a character that is not text.")
 
 
 def names_this_tracker() -> bool:
