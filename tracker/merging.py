@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+from sqlmodel import Session
+
 from tracker import cases
 from tracker.errors import ChangeRefused
 from tracker.models import Case
 from tracker.writing import Writing
-from workflows.events import effective
+from workflows.events import Event, effective
 from workflows.parts import MERGED
 
 
@@ -29,8 +31,7 @@ def merge(writing: Writing, ref: str, into: str, *, on: date, reason: str) -> No
 
 def separate(writing: Writing, ref: str, *, on: date, reason: str) -> str:
     """Undo a merger by corrections on both records; gives the reference of the other. Raises :class:`ChangeRefused`."""
-    standing = effective(cases.events_of(writing.session, cases.find(writing.session, ref)))
-    merged = next((event for event in standing if event.kind == "case:merged"), None)
+    merged = _merger(writing.session, ref)
     if merged is None:
         raise ChangeRefused(f"{ref} has not been merged into another record")
     into = str(merged.data["into"])
@@ -40,6 +41,17 @@ def separate(writing: Writing, ref: str, *, on: date, reason: str) -> str:
         if event.kind == "case:joined" and event.data["case"] == ref:
             cases.record(writing, ref=into, kind="event:corrected", on=on, data={"event": event.id, "reason": reason})
     return into
+
+
+def merged_into(session: Session, ref: str) -> str | None:
+    """The record into which this one was merged, if it was; raises ``UnknownThing``."""
+    merged = _merger(session, ref)
+    return str(merged.data["into"]) if merged else None
+
+
+def _merger(session: Session, ref: str) -> Event | None:
+    standing = effective(cases.events_of(session, cases.find(session, ref)))
+    return next((event for event in standing if event.kind == "case:merged"), None)
 
 
 def _both(writing: Writing, ref: str, into: str) -> tuple[Case, Case]:

@@ -64,4 +64,8 @@ def _line(values: Iterable[Any]) -> str:
 
 def harmless(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+    begins = text.lstrip(" ")[:1]
+    return f"'{text}" if begins and begins in _BEGINS else text
+
+
+_BEGINS = "=+-@\t\r\n＝＋－＠"  # some spreadsheets take the wide ones for the same

@@ -144,9 +144,13 @@ def absence(number: int) -> Response:
     """Somebody is away, and somebody else hears of their reminders; the cases stay theirs."""
     with desk().database.reading() as session:
         givers = _givers(session)
-    if number not in givers:
-        abort(404)
-    given = request.form
+        if number not in givers:
+            abort(404)
+        takers = _giver(session, number, givers[number], _today(session)).takers
+    given, back = request.form, redirect(url_for("hand_over.index", person=number), 303)
+    if given.get("stand_in") and given["stand_in"] not in takers:
+        flash("Choose somebody of the list to stand in.", "refused")
+        return back
     try:
         first, last = iso_day(given.get("from", "")), iso_day(given.get("until", ""))
         with desk().writing() as writing:
@@ -157,7 +161,7 @@ def absence(number: int) -> Response:
         flash(f"{presenters.sentence('; '.join(refusal.reasons))}.", "refused")
     else:
         flash(f"{givers[number]} is away from {in_words(first)} to {in_words(last)}.", "done")
-    return redirect(url_for("hand_over.index", person=number), 303)
+    return back
 
 
 # Who and what ----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def merge(ref: str) -> Response:
 @needs(May.LEAD)
 def separate(ref: str) -> Response:
     """The two records are of two patients after all."""
-    _side(ref)
+    _require_both(ref)
     reason = request.form.get("reason", "").strip() or "merged by mistake"
     refused = _do(lambda writing: merging.separate(writing, ref, on=recording.today_at(ref), reason=reason))
     if refused:
@@ -74,6 +74,15 @@ def separate(ref: str) -> Response:
     else:
         flash("The two records are apart again. What was due is due again.", "done")
     return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
+
+
+def _require_both(ref: str) -> None:
+    """What takes two records apart is written on both."""
+    with desk().database.reading() as session:
+        case_for(session, ref, May.LEAD)
+        into = merging.merged_into(session, ref)
+        if into is not None:
+            case_for(session, into, May.LEAD)
 
 
 def _do(act: Callable[[Writing], object]) -> tuple[str, ...]:

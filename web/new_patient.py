@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from tracker import cases, pathways
+from tracker import cases, hand_overs, pathways
 from tracker.access import May, Role
 from tracker.clock import local_date
 from tracker.duplicates import Candidate, Newcomer, candidates
@@ -102,14 +102,27 @@ def _me() -> str:
 
 def _read(place: Desk) -> Answers:
     answers = fields.read(place.pathway, _fields(place), request.form)
-    wrong = answers.data.get("ref", "")
+    wrong = {"ref": _wrong_reference(answers.data.get("ref", "")), "navigator": _wrong_navigator(place, answers.data)}
+    marked = (replace(f, problem=wrong[f.name]) if f.value and wrong.get(f.name) else f for f in answers.fields)
+    return Answers(tuple(marked), answers.data)
+
+
+def _wrong_reference(ref: str) -> str:
     try:
-        cases.check_reference(wrong)
+        cases.check_reference(ref)
     except ChangeRefused as refusal:
-        problem = f"{presenters.sentence(refusal.reasons[0])}."
-        marked = (replace(f, problem=problem) if f.name == "ref" and f.value else f for f in answers.fields)
-        return Answers(tuple(marked), answers.data)
-    return answers
+        return f"{presenters.sentence(refusal.reasons[0])}."
+    return ""
+
+
+def _wrong_navigator(place: Desk, data: dict[str, Any]) -> str:
+    """Reminders to a mistyped address, or to another clinic's people, would reach nobody who can act on them."""
+    clinic, email = place.clinics.get(data.get("clinic", "")), data.get("navigator")
+    if clinic is None or clinic.id is None or not email:
+        return ""
+    with desk().database.reading() as session:
+        fit = hand_overs.may_take(session, email, clinic.id)
+    return "" if fit else f"Nobody with this address may look after cases of {clinic.name}."
 
 
 def _newcomer(data: dict[str, Any]) -> Newcomer:
