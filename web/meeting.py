@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from sqlmodel import Session
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from tracker import casebook, meetings, overdue, pathways
@@ -17,9 +18,9 @@ from tracker.errors import ChangeRefused
 from tracker.meetings import Listed
 from tracker.models import Case, Patient
 from web import arguments, case_view, presenters
-from web.access import case_for, looked_at, needs, scope, viewer
+from web.access import case_for, needs, scope, shows, viewer
 from web.desk import desk
-from web.recording import new_token, record, say, today_at, way_back
+from web.recording import Refused, new_token, record, say, today_at, way_back
 from workflows.limits import iso_day
 from workflows.records import Decision
 
@@ -63,12 +64,28 @@ class Waiting:
 @needs(May.READ)
 def index() -> str:
     """The list of a date, by default the next one for which there is one."""
+    return _page(arguments.day("on"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed about a case, a question or a decision, and why it could not be kept."""
+
+    ref: str = ""
+    text: str = ""
+    problem: str = ""
+
+
+_NOTHING = Asked()
+
+
+def _page(day: date | None, asked: Asked = _NOTHING, decided: Asked = _NOTHING) -> str:
     now = desk().now()
     with desk().database.reading() as session:
         days = overdue.days_of(session, now, scope())
         today = overdue.today_of(days, now)
         planned = meetings.dates(session, scope(), today)
-        on = arguments.day("on") or next(iter(planned), today)
+        on = day or next(iter(planned), today)
         listed = meetings.on_list(session, on, scope())
         return render_template(
             "meeting.html",
@@ -78,12 +95,14 @@ def index() -> str:
             summaries=[_summary(session, item, now) for item in listed],
             waiting=list(_waiting(session, meetings.waiting(session, on, list(days)), on)),
             may_write=viewer().may(May.WRITE),
+            asked=asked,
+            decided=decided,
         )
 
 
 def _summary(session: Session, listed: Listed, now: datetime) -> Summary:
     file = casebook.case_file(session, listed.ref, now=now)
-    looked_at(file.row)
+    shows(file.row.id or 0, file.row.clinic_id)
     history, birth = file.plan.history, file.patient.birth_date
     return Summary(
         listed=listed,
@@ -113,17 +132,22 @@ def _waiting(session: Session, found: Iterable[tuple[Case, Patient]], on: date) 
 @pages.post("/add")
 @needs(May.WRITE)
 def add() -> Response:
-    """Put a case on the list of a date."""
+    """Put a case on the list of a date; what cannot be put there leaves the words on the form."""
     ref, on, question = _ref(), _on(), request.form.get("question", "").strip()
     try:
         with desk().writing() as writing:
             case_for(writing.session, ref, May.WRITE)
             meetings.add(writing, ref, on, today_at(ref), question)
+    except NotFound:
+        return make_response(_page(on, Asked(ref, question, f"There is no case {ref} in your clinics.")), 404)
     except ChangeRefused as refusal:
-        flash(f"{presenters.sentence('; '.join(refusal.reasons))}.", "refused")
-    else:
-        flash(f"{ref} is on the list of {presenters.when(on, today_at(ref))}.", "done")
+        return make_response(_page(on, Asked(ref, question, _told(refusal.reasons))), 422)
+    flash(f"{ref} is on the list of {presenters.when(on, today_at(ref))}.", "done")
     return _back(on)
+
+
+def _told(reasons: Iterable[str]) -> str:
+    return f"{presenters.sentence('; '.join(reasons))}."
 
 
 @pages.post("/take-off")
@@ -141,14 +165,19 @@ def take_off() -> Response:
 @pages.post("/decide")
 @needs(May.WRITE)
 def decide() -> Response:
-    """Record what the team decided about a case; what follows from it is recorded on the case itself."""
-    ref, on, text = _ref(), _on(), request.form.get("text", "").strip()[:_LONGEST]
-    if not text:
-        flash("Say what was decided.", "refused")
-        return _back(on)
+    """Record what the team decided about a case; what follows from it is recorded on the case itself.
+
+    What cannot be recorded leaves the words on the form.
+    """
+    ref, on, text = _ref(), _on(), request.form.get("text", "").strip().replace("\r\n", "\n")
+    if not 0 < len(text) <= _LONGEST:
+        problem = f"A decision has at most {_LONGEST} characters." if text else "Say what was decided."
+        return make_response(_page(on, decided=Asked(ref, text, problem)), 422)
     token = request.form.get("token", "")
     data = {"meeting_on": on.isoformat(), "text": text}
     outcome = record(ref, "decision:recorded", today_at(ref), data, version=None, token=token)
+    if isinstance(outcome, Refused):
+        return make_response(_page(on, decided=Asked(ref, text, _told(outcome.reasons))), 422)
     say(outcome, f"The decision about {ref} is recorded.", ref)
     return _back(on)
 

@@ -178,8 +178,8 @@ def test_a_case_with_a_warning_is_discussed_with_its_warning(own: Register, at_d
 
 def test_what_cannot_be_on_a_list_is_said_in_words(at_desk: FlaskClient) -> None:
     action, fields = form_on(at_desk.get("/team-meeting"), "/team-meeting/add")
-    at_desk.post(action, data=fields | {"ref": "N-009"})
-    assert "A closed case is not discussed" in at_desk.get("/team-meeting").text
+    refused = at_desk.post(action, data=fields | {"ref": "N-009"})
+    assert (refused.status_code, "A closed case is not discussed" in refused.text) == (422, True)
     assert at_desk.post(action, data=fields | {"ref": "none"}).status_code == 404
     assert at_desk.post(action, data=fields | {"ref": "N-001", "on": "soon"}).status_code == 400
 
