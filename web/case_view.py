@@ -157,10 +157,10 @@ def past_items(file: CaseFile) -> list[PastItem]:
 
 
 def how_it_ended(status: str, reason: str) -> str:
-    """``Done``, ``Waived: patient abroad``, ``No longer needed; this is over: a line is on hold``."""
+    """``Done``, ``Waived: patient abroad``, ``No longer needed: it is no longer so that a line is on hold``."""
     words = _ENDINGS.get(status, status)
     if reason.startswith(_OVER):
-        return f"{words}; this is over: {reason.removeprefix(_OVER)}"
+        return f"{words}: it is no longer so that {reason.removeprefix(_OVER)}"
     return f"{words}: {reason}" if reason else words
 
 
