@@ -180,7 +180,7 @@ def _ask_call(subject: Subject) -> list[Field]:
         Field("outcome", "Outcome", "choice", tuple(contacts.OUTCOMES.items()), required=True),
         Field("channel", "How", "choice", tuple(contacts.CHANNELS.items()), required=True, value="phone"),
         Field("again", "Remind me again", "choice", again, required=True, value="usual", help=usual),
-        Field("until", "Or again on", "date", low=(subject.today + timedelta(days=1)).isoformat()),
+        Field("until", "Or on this day", "date", low=(subject.today + timedelta(days=1)).isoformat()),
         Field("note", "Note", "long"),
     ]
 

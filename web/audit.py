@@ -24,6 +24,19 @@ PAGE = 50
 _PAGES = {
     "cases.show": "Case page",
     "dashboard.go": "Link of a mail",
+    "acting.form": "Form: a follow-up",
+    "acting.one": "Form: a follow-up",
+    "changes.move": "Form: moving the case",
+    "changes.facts": "Form: facts",
+    "changes.record": "Form: something to record",
+    "changes.correct": "Form: striking out",
+    "changes.carry": "Form: carrying over",
+    "changes.undo": "Undo",
+    "merging.merge": "Merging records",
+    "merging.separate": "Merging records",
+    "meeting.index": "Team meeting",
+    "meeting.add": "Team meeting",
+    "new_patient.new": "New patient: may be the same",
 }
 
 

@@ -186,6 +186,12 @@ def test_an_auditor_sees_who_looked_and_exports_it(app: Flask) -> None:
     assert exported.mimetype == "text/csv"
     assert lines[0].startswith("at (UTC),person,case")
     assert all("ella@example.org,N-001,North,Case page,yes" in line for line in lines[1:])
+    for path in ("facts", "record/note", "record/contact"):
+        assert ella.get(f"/cases/N-001/{path}").status_code == 200
+    assert ella.get("/team-meeting").status_code == 200
+    told = aude.get("/audit").text
+    assert "Form: facts" in told
+    assert not re.search(r'data-label="Where">\w+\.\w+', told)
     assert "audit: exported" in aude.get("/audit?what=entries").text
 
 
