@@ -142,10 +142,15 @@ class Soak:
                 todays_tick(now)
         with self._timed("the rest of the days"):
             self.navigators.change_their_ways(now)
-            settle(self.place, self.arrivals, self.random, now)
-            self.arrivals.collect(self.place)
+            self._settle(now)
             if self.tally.days % MONTH == 0:
                 self._look_through(now)
+
+    def _settle(self, now: datetime) -> None:
+        """Somebody decides about what is in question, hours after it came into question: by then it is known."""
+        self.site.server.rest()
+        settle(self.place, self.arrivals, self.random, now)
+        self.arrivals.collect(self.place)
 
     def record(self, now: datetime, number: int = 1) -> None:
         for _ in range(number):
@@ -178,8 +183,7 @@ class Soak:
             for hour in range(0, 24, 3):
                 now = datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
                 self.site.tick(now)
-            settle(self.place, self.arrivals, self.random, now)
-            self.arrivals.collect(self.place)
+            self._settle(now)
             day += timedelta(days=1)
         return now
 
