@@ -1,10 +1,12 @@
 """Digests that cannot be written, or not now: nobody else's is kept back by it, and nothing of it is lost."""
 
+import errno
 import hashlib
 import hmac
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import or_, update
@@ -15,8 +17,9 @@ from structlog.typing import EventDict
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide, referred
-from tracker import digests
+from tracker import cases, digests
 from tracker.ledger import verify
+from tracker.mail import maildir
 from tracker.models import Clinic, Digest, FollowUpRow, OutboxMessage, Person, Reminder
 from tracker.reminders import sweep
 
@@ -131,6 +134,30 @@ def test_what_a_refused_message_holds_is_not_told_by_the_next(place: Installatio
     place.replay(referred("N-2", on="2026-05-12"), now=MONDAY + DAY)
     place.tick(MONDAY + DAY)
     assert [mail.cases for mail in place.told()] == [[2]]
+
+
+def test_what_stands_in_the_maildir_counts_as_told_though_its_disk_was_full(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reader has seen it: to take it back with the case that ended would leave a mail that nothing knows of."""
+    place.replay(referred("N-1"), now=MONDAY)
+    place.tick(MONDAY)
+    place.replay(referred("N-2", on="2026-05-12"), now=MONDAY + DAY)
+
+    def no_space(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maildir, "_fsync", no_space)
+        place.tick(MONDAY + DAY)
+    assert states(place) == ["sent", "uncertain"]
+    with place.writing(MONDAY + DAY) as writing:
+        death = {"trigger": "record_death"}
+        cases.record(writing, ref="N-2", kind="state:changed", on=(MONDAY + DAY).date(), data=death)
+    place.tick(MONDAY + DAY + HOUR)
+    assert states(place) == ["sent", "sent"]
+    assert [mail.cases for mail in place.told()] == [[1], [2]]
+    assert findings(place, MONDAY + DAY + HOUR) == []
 
 
 def test_where_nothing_stands_any_more_that_could_be_told_no_digest_is_written(place: Installation) -> None:

@@ -26,7 +26,7 @@ class Maildir:
         self._folder = folder
 
     def send(self, parcel: Parcel, leave: Callable[[], bool]) -> Outcome:
-        """Store the message durably; deferred where the disk does not take it."""
+        """Store the message durably; deferred where the disk does not take it, in doubt where it may have."""
         name = _name_of(parcel.message_id)
         try:
             draft = self._drafted(name, parcel.content)
@@ -51,7 +51,8 @@ class Maildir:
         """There is nothing to let go of."""
 
     def arrived(self, message_ids: Collection[str], since: datetime) -> set[str]:
-        """Those of the messages that were stored, at whatever time; OSError where the folder cannot be read."""
+        """Those of the messages that were stored durably, at whatever time; OSError where that cannot be known."""
+        _fsync(self._folder / "new")
         stored = self._stored()
         return {message_id for message_id in message_ids if _name_of(message_id) in stored}
 
@@ -72,9 +73,13 @@ class Maildir:
         try:
             if name not in self._stored():
                 draft.rename(self._folder / "new" / name)
-            _fsync(self._folder / "new")
         except OSError as error:
             return _not_taken(error)
+        try:
+            _fsync(self._folder / "new")
+        except OSError as error:  # it can be read from now on, and a power cut may still take it away
+            seen = "it stands in the Maildir, and perhaps not on the disk"
+            return Outcome(Result.UNCERTAIN, f"{seen} ({type(error).__name__})", down=True)
         return Outcome(Result.SENT)
 
     def _stored(self) -> set[str]:

@@ -132,6 +132,23 @@ def test_a_disk_that_does_not_take_it_keeps_the_message_waiting(
     assert files(tmp_path) == ["new/digest-1@net-case-tracker.invalid"]
 
 
+def test_what_is_seen_but_perhaps_not_on_the_disk_is_in_doubt_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the folder has it; to call it untaken would tell it once more, or not count it as told."""
+    maildir = Maildir(tmp_path)
+    send(maildir, 2)
+    with monkeypatch.context() as patch:
+        breaking("fsync", 2)(patch)
+        outcome = send(maildir)
+        assert "new/digest-1@net-case-tracker.invalid" in files(tmp_path)
+        with pytest.raises(OSError, match="No space"):
+            maildir.arrived({parcel().message_id}, LONG_AGO)
+    assert (outcome.result, outcome.down) == (Result.UNCERTAIN, True)
+    assert outcome.reason == "it stands in the Maildir, and perhaps not on the disk (OSError)"
+    assert maildir.arrived({parcel().message_id}, LONG_AGO) == {parcel().message_id}
+
+
 def test_an_outcome_is_not_lost_over_a_draft_that_cannot_be_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
