@@ -3,8 +3,8 @@
     python -m tests.faults.soak --years 10 --cases 5000 --database sqlite|postgresql --seed N
 
 Invented histories to begin with; then each day people record, change how they work, and something goes wrong. The
-same seed draws the same days; when exactly a killed tick dies is up to the machine. FAULTS_DATABASE_URL names an
-empty database to use instead of one made here.
+same seed draws the same days; when exactly a killed tick dies is up to the machine. SIGUSR1 ends the years early, and
+what there has been is weighed. FAULTS_DATABASE_URL names an empty database to use instead of one made here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -49,6 +51,8 @@ HOURS = (2, 8, 13, 22)
 
 EVENTS = 8
 MONTH = 30
+ENOUGH = threading.Event()
+"""Set where the years are to end early."""
 _MAILDIR_MONTHS = (10, 11, 12)
 _MIDWEEK = (2, 3, 4)
 
@@ -112,7 +116,7 @@ class Soak:
     def live(self, days: int) -> date:
         """So many days, each with its trouble; the day after the last."""
         day, end, said = START.date(), START.date() + timedelta(days=days), time.monotonic()
-        while day < end:
+        while day < end and not ENOUGH.is_set():
             name, cause = self._draw()
             self.site.lasts = 1
             with cause(self.site) as todays_tick:
@@ -283,6 +287,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sabotage", choices=sorted(SABOTAGE), help="break a step of the protocol, to be found out")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGUSR1, lambda *_: ENOUGH.set())
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="net-soak-")))
