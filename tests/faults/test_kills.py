@@ -35,7 +35,9 @@ def test_with_a_journal_nothing_is_lost_doubled_or_left_unexplained(database_url
     tally = killed(database_url)
     assert faults(tally) == []
     assert tally["kills"] >= KILLS
-    assert (tally["account"]["waiting"], tally["account"]["parked"]) == (0, 0)
+    assert tally["account"]["waiting"] == 0
+    # killed twice between the commit and the payload, it has been sent again once, and is for a person to decide
+    assert tally["account"]["parked"] == tally["account"]["doubted_twice"]
     assert tally["account"]["accepted"] > 50
 
 

@@ -80,6 +80,7 @@ class Account:
     told: int = 0
     waiting: int = 0
     parked: int = 0
+    doubted_twice: int = 0
     duplicated: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
@@ -102,7 +103,8 @@ def account(place: Installation, journal: Path, now: datetime) -> Account:
     """Weigh the database against what the mail server has accepted."""
     found, accepted = Account(), accepted_keys(journal)
     with place.database.reading() as session:
-        state = {row.key: row.state for row in session.exec(select(OutboxMessage))}
+        rows = session.exec(select(OutboxMessage)).all()
+        state = {row.key: row.state for row in rows}
         found.accepted = sum(accepted.values())
         found.duplicated = [f"{key}: accepted {number} times" for key, number in accepted.items() if number > 1]
         found.unexplained = [f"{key}: accepted, and unknown here" for key in accepted.keys() - state.keys()]
@@ -115,6 +117,7 @@ def account(place: Installation, journal: Path, now: datetime) -> Account:
             f"{key}: sent, and never accepted" for key, is_ in state.items() if is_ == "sent" and not accepted[key]
         ]
         found.parked = sum(is_ == "uncertain" for is_ in state.values())
+        found.doubted_twice = sum(row.state == "uncertain" and row.repeat > 0 for row in rows)
         found.waiting = sum(is_ in ("queued", "retry_wait", "claimed", "transmitting") for is_ in state.values())
         found.told = session.exec(select(func.count()).select_from(Reminder).where(Reminder.status == "sent")).one()
         untold = (
