@@ -158,7 +158,7 @@ class Somebody:
 
     def when_they_undo(self, said: str = "") -> None:
         self.page.locator(".said").filter(has_text=said).get_by_role("button", name="Undo").first.click()
-        self.then_it_is_said("Undone.")
+        self.then_it_is_said("Undone")
 
     # a case
 

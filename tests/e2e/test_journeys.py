@@ -133,7 +133,7 @@ def test_a_lead_sees_what_escalated_whose_it_is_and_who_hears_less(site: Site) -
     lea.then_the_page_is_sound()
 
     lea.when_they_go_to("/hand-over")
-    lea.page.locator("#person").select_option(label="Ana")
+    lea.page.locator("#person").select_option(label=ANA)
     lea.when_they_press("Show")
     lea.page.get_by_label("Grace Okafor").uncheck()
     lea.when_they_fill_in({"Taken over by": BEN})
