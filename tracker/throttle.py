@@ -82,8 +82,15 @@ class Throttle:
         """The counts, each made where it is new, and all held on to in one order."""
         self._session.execute(delete(FailedTries).where(col(FailedTries.last_at) < now - FORGOTTEN_AFTER))
         for about, limit in self._counts.items():
+            yield self._held(about, now), limit
+
+    def _held(self, about: bytes, now: datetime) -> FailedTries:
+        """A count, held on to. One that was there may be gone again: whoever got in meanwhile has removed it."""
+        row = None
+        while row is None:
             self._add(FailedTries, about=about, number=0, last_at=now, next_at=now)
-            yield self._session.get_one(FailedTries, about, with_for_update=True), limit
+            row = self._session.get(FailedTries, about, with_for_update=True)
+        return row
 
     def succeeded(self, account_id: int, now: datetime) -> None:
         """The try was not in vain: it does not count, and the place is known to the account from now on."""

@@ -288,6 +288,23 @@ def test_success_takes_back_what_it_counted(place: Installation) -> None:
         assert [row.number for row in session.exec(select(FailedTries)) if row.number > 0] == []
 
 
+def test_a_count_that_somebody_removes_meanwhile_is_begun_anew(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two statements of PostgreSQL: the row was there, and was gone when it was asked for."""
+    add, calls = Throttle._add, []
+
+    def late(self: Throttle, table: type, **values: object) -> None:
+        calls.append(table)
+        if len(calls) % 2 == 0:
+            add(self, table, **values)
+
+    monkeypatch.setattr(Throttle, "_add", late)
+    with place.database.writing() as session:
+        Throttle(session, place.secret, "ella@example.org", "192.0.2.1").count(NOW)
+        assert [row.number for row in session.exec(select(FailedTries))] == [1, 1, 1]
+
+
 def test_a_code_is_taken_once_even_at_the_same_time(place: Installation) -> None:
     account = made(place)
     with place.writing() as writing:
