@@ -47,6 +47,11 @@ class Row:
         return acts.by_moving(self.item.due.activity)
 
     @property
+    def address(self) -> str:
+        """The page of the case. What can be done about the line stands below it, and is not asked for each time."""
+        return url_for("cases.show", ref=self.item.due.place.ref)
+
+    @property
     def target(self) -> str:
         """The follow-up as a form names it: which one, and when it was due as the person saw it."""
         return f"{self.item.id}~{self.item.due.due_on.isoformat()}"
