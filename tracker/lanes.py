@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, false, or_, select, text, true, tuple_
 from sqlmodel import Session, col
 
 from tracker import pathways
@@ -103,29 +103,47 @@ _NO_NEXT_STEP = ("plan-needed", "no-next-step")
 # What is asked -----------------------------------------------------------------------------------------------
 
 
-def asked(session: Session, filters: Filters, days: Mapping[int, date]) -> Asked:
+def asked(session: Session, filters: Filters, days: Mapping[int, date], order: Order = Order.URGENCY) -> Asked:
     """The filters with what has to be looked up for them."""
-    of_case = tuple(_of_case(session, filters))
-    return Asked(filters, days, of_case, _few(session, filters, days, of_case))
+    few = _few(session, filters, days, tuple(_of_case(session, filters, _as_it_is)))
+    return Asked(filters, days, tuple(_of_case(session, filters, _READ[order])), few, order)
 
 
-def _of_case(session: Session, filters: Filters) -> Iterator[ColumnElement[bool]]:
+def _as_it_is(column: Any) -> Any:
+    return column
+
+
+def _past_index(column: Any) -> Any:
+    """The column as no index has it: a list in the order of one index is not to be sorted out of another."""
+    return case((true(), column))
+
+
+_Read = Callable[[Any], Any]
+_READ: dict[Order, _Read] = {
+    Order.URGENCY: _as_it_is,
+    Order.DUE: _as_it_is,
+    Order.PATIENT: _past_index,
+    Order.STATE: lambda column: column if column is Case.state else _past_index(column),
+}
+
+
+def _of_case(session: Session, filters: Filters, read: _Read) -> Iterator[ColumnElement[bool]]:
     if filters.cases is not None:
         yield col(Case.ref).in_(filters.cases)
     if filters.phase:
-        yield col(Case.phase) == filters.phase
+        yield read(Case.phase) == filters.phase
     if filters.state:
-        yield col(Case.state) == filters.state
+        yield read(Case.state) == filters.state
     if filters.treatment == NONE:
-        yield col(Case.treatments).is_(None)
+        yield read(Case.treatments).is_(None)
     elif filters.treatment:
-        yield col(Case.treatments).in_(with_treatment(filters.treatment, _codes(session)))
+        yield read(Case.treatments).in_(with_treatment(filters.treatment, _codes(session)))
     if filters.grade:
-        yield col(Case.grade).is_(None) if filters.grade == UNKNOWN else col(Case.grade) == filters.grade
+        yield read(Case.grade).is_(None) if filters.grade == UNKNOWN else read(Case.grade) == filters.grade
     if filters.functional:
-        yield col(Case.functional).is_({"yes": True, "no": False}.get(filters.functional))
+        yield read(Case.functional).is_({"yes": True, "no": False}.get(filters.functional))
     if filters.warned:
-        yield col(Case.warnings_unexplained) > 0
+        yield read(Case.warnings_unexplained) > 0
 
 
 def _codes(session: Session) -> set[str]:
@@ -141,8 +159,7 @@ def _few(
     session: Session, filters: Filters, days: Mapping[int, date], of_case: tuple[ColumnElement[bool], ...]
 ) -> tuple[int, ...] | None:
     """The cases that a filter lets through, where these are few; None where they are many, or nobody can tell soon."""
-    rare = filters.cases is not None or filters.state or filters.warned or filters.treatment not in ("", NONE)
-    if not rare or (filters.who is not None and filters.cases is None):
+    if not of_case or (filters.who is not None and filters.cases is None):
         return None
     found = select(col(Case.id)).where(col(Case.clinic_id).in_(sorted(days)), _CASE_OPEN, *of_case).limit(FEW + 1)
     ids = tuple(session.execute(found).scalars())
@@ -157,22 +174,41 @@ def walks(asked: Asked) -> Iterator[Select[Any]]:
     if not asked.days:
         return
     if asked.few is not None:
-        yield _walk(asked, col(FollowUpRow.case_id).in_(asked.few), *_of_person(asked), _on_their_days(asked))
+        of_these = col(FollowUpRow.case_id).in_(asked.few)
+        yield _walk(asked, of_these, *_of_person(asked, _past_index), _on_their_days(asked, _past_index))
     elif asked.filters.who is not None:
         yield _walk(asked, *_of_person(asked), _on_their_days(asked))
     elif asked.order in (Order.PATIENT, Order.STATE):
-        for number, day in asked.days.items():
-            yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *_on(asked.filters, day))
+        yield from _by_case(asked)
     else:
         for number, day in asked.days.items():
             yield _walk(asked, col(FollowUpRow.clinic_id) == number, *_on(asked.filters, day))
 
 
-def _walk(asked: Asked, *where: Any) -> Select[Any]:
+def countings(asked: Asked) -> Iterator[Select[Any]]:
+    """The same lines to be counted, in no order: from the cases on where these are what limits the list."""
+    filters = asked.filters
+    narrow = asked.few is not None or filters.who is not None or filters.activity or filters.rule or filters.next_step
+    if narrow or not asked.of_case:
+        yield from walks(asked)
+    else:
+        yield from _by_case(asked)
+
+
+def _by_case(asked: Asked) -> Iterator[Select[Any]]:
+    for number, day in asked.days.items():
+        yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *_on(asked.filters, day), cases_lead=True)
+
+
+def _walk(asked: Asked, *where: Any, cases_lead: bool = False) -> Select[Any]:
+    """``cases_lead``: read the cases along their index, then what is open of each, and never the other way round.
+
+    No planner looks a case up by ``id + 0``; left to itself it reads everything that is open, and sorts it.
+    """
     keys = [key.label(f"key_{n}") for n, key in enumerate(asked.keys)]
     found = select(*keys).select_from(FollowUpRow).where(IS_OPEN, *where, *_of_item(asked.filters), *asked.of_case)
-    if asked.looks_at_case:
-        found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
+    if cases_lead or asked.looks_at_case:
+        found = found.join(Case, (col(Case.id) + 0 if cases_lead else col(Case.id)) == col(FollowUpRow.case_id))
     if asked.beyond is not None:
         here = tuple_(*asked.keys)
         there = tuple_(*asked.beyond)
@@ -180,9 +216,9 @@ def _walk(asked: Asked, *where: Any) -> Select[Any]:
     return found.order_by(*(key.desc() if asked.backwards else key for key in asked.keys))
 
 
-def _of_person(asked: Asked) -> Iterator[ColumnElement[bool]]:
+def _of_person(asked: Asked, read: _Read = _as_it_is) -> Iterator[ColumnElement[bool]]:
     if asked.filters.who is not None:
-        navigator = col(FollowUpRow.navigator_id)
+        navigator = read(col(FollowUpRow.navigator_id))
         yield navigator.is_(None) if asked.filters.who == NOBODY else navigator == asked.filters.who
 
 
@@ -199,12 +235,12 @@ def _of_item(filters: Filters) -> Iterator[ColumnElement[bool]]:
 # Dates -------------------------------------------------------------------------------------------------------
 
 
-def _on_their_days(asked: Asked) -> ColumnElement[bool]:
+def _on_their_days(asked: Asked, read: _Read = _as_it_is) -> ColumnElement[bool]:
     """What holds on each clinic's own date, for clinics of several zones at once."""
     by_day: dict[date, list[int]] = {}
     for clinic, day in asked.days.items():
         by_day.setdefault(day, []).append(clinic)
-    terms = [and_(col(FollowUpRow.clinic_id).in_(of), *_on(asked.filters, day)) for day, of in by_day.items()]
+    terms = [and_(read(col(FollowUpRow.clinic_id)).in_(of), *_on(asked.filters, day)) for day, of in by_day.items()]
     return or_(false(), *terms)
 
 

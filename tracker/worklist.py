@@ -102,8 +102,8 @@ def page(
     """``size`` lines after or before a place, by default from the top; each judged on its clinic's local date."""
     backwards = before is not None and after is None
     beyond = before if backwards else after
-    asked = _asked(session, now, scope, filters or Filters())
-    limits = replace(asked, order=order, beyond=_keys(session, order, beyond, scope), backwards=backwards)
+    asked = _asked(session, now, scope, filters or Filters(), order)
+    limits = replace(asked, beyond=_keys(session, order, beyond, scope), backwards=backwards)
     found = _in_order(session, limits, size + 1)
     more, found = len(found) > size, found[:size]
     if backwards:
@@ -118,12 +118,12 @@ def page(
     )
 
 
-def _asked(session: Session, now: datetime, scope: Scope, filters: Filters) -> Asked:
+def _asked(session: Session, now: datetime, scope: Scope, filters: Filters, order: Order = Order.URGENCY) -> Asked:
     rows = session.execute(select(col(Clinic.id), col(Clinic.timezone))).all()
     days = {id_: local_date(now, zone) for id_, zone in rows if scope.clinics is None or id_ in scope.clinics}
     if filters.clinic is not None:
         days = {id_: day for id_, day in days.items() if id_ == filters.clinic}
-    return lanes.asked(session, filters, days)
+    return lanes.asked(session, filters, days, order)
 
 
 def _keys(session: Session, order: Order, beyond: Place | None, scope: Scope) -> tuple[Any, ...] | None:
@@ -196,7 +196,7 @@ def number(session: Session, *, now: datetime, scope: Scope = ANY, filters: Filt
     one: Label[int] = literal_column("1", Integer).label("one")
     walks = [
         walk.with_only_columns(one, maintain_column_froms=True).order_by(None).limit(COUNTED + 1).subquery()
-        for walk in lanes.walks(asked)
+        for walk in lanes.countings(asked)
     ]
     found = 0
     for start in range(0, len(walks), _AT_ONCE):

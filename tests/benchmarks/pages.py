@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 from werkzeug.test import TestResponse
 
-from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, installation, multiply
+from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, analyze, installation, multiply
 from tests.tracker.conftest import Installation
 from tests.web.people import sign_in
 from tracker import overdue, tallies
@@ -30,17 +30,43 @@ from web import create_app
 from web.access import needs
 
 SIZES = (10_000, 100_000)
-ROUNDS = 15
+ROUNDS = 40
 CASES_OF_ONE = 200
 RULE = "lanreotide-injection"
 SPREAD = 400
 """Days over which what is due is spread: a third of a year back, the rest ahead."""
+_MIX = {
+    "patient_case SET grade": ("id % 1000", {0: "G3"}, "CASE WHEN id % 3 = 0 THEN 'G2' ELSE 'G1' END"),
+    "patient_case SET treatments": (
+        "id % 10",
+        {0: "lanreotide", 1: "octreotide", 2: "everolimus", 3: "lanreotide", 4: "everolimus+lanreotide"},
+        "NULL",
+    ),
+    "patient_case SET state": (
+        "id % 50",
+        dict(enumerate(("workup.mdt", "workup.staging", "advanced.planning", "therapy.recovery", "therapy.on_hold"))),
+        "state",
+    ),
+    "follow_up SET activity": (
+        "case_id % 12",
+        {0: "imaging", 1: "markers", 2: "visit", 3: "echocardiogram", 4: "nt-probnp", 5: "mdt-review", 6: "cga"},
+        "activity",
+    ),
+}
+MIXED = [
+    f"UPDATE {what} = CASE {by} "
+    + " ".join(f"WHEN {n} THEN '{code}'" for n, code in some.items())
+    + f" ELSE {others} END"
+    for what, (by, some, others) in _MIX.items()
+]
+"""What is open and in which state, so that a filter lets through about as much as it would in a real register."""
 PAGES = {
     "dashboard of a navigator": f"/?navigator={FIRST_NAVIGATOR}",
     "dashboard of the whole centre": "/",
     "worklist of a navigator": f"/worklist?who={FIRST_NAVIGATOR}&status=overdue",
     "worklist of the whole centre": "/worklist?who=anyone&status=overdue",
-    "worklist, one grade in a thousand": "/worklist?who=anyone&grade=G2",
+    "worklist, one grade in a thousand": "/worklist?who=anyone&grade=G3",
+    "worklist, a third of the cases": "/worklist?who=anyone&grade=G2&status=overdue",
     "worklist, one treatment, by name": "/worklist?who=anyone&treatment=lanreotide&sort=patient",
     "case page": "/cases/N-0",
     "calendar of the whole centre": "/calendar",
@@ -115,10 +141,11 @@ def fill(place: Installation, cases: int) -> None:
         session.execute(text(f"UPDATE follow_up SET late_on = {late}, due_on = {due}, opens_on = {due}"))
         owner = f"UPDATE patient_case SET navigator_id = {FIRST_NAVIGATOR} + id % {max(1, cases // CASES_OF_ONE)}"
         session.execute(text(owner))
-        session.execute(text("UPDATE patient_case SET grade = 'G2' WHERE id % 1000 = 0"))
+        for change in MIXED:
+            session.execute(text(change))
         _name(session)
         session.merge(Heartbeat(part="tick", at=NOW))
-        session.execute(text("ANALYZE"))
+        analyze(place, session)
     with place.database.writing() as session:
         tallies.recount(session)
     tallies.add_up(place.database)

@@ -8,7 +8,6 @@ from sqlmodel import Field
 from tracker.models.base import EXACT, Table
 
 _OPEN = text("phase <> 'closed'")
-_TREATED = text("treatments IS NOT NULL")
 _WARNED = text("warnings_unexplained > 0")
 
 
@@ -76,6 +75,11 @@ class Patient(Table, table=True):
     mrn: str | None = Field(default=None, max_length=64)
 
 
+def _of_open(name: str, *columns: str) -> Index:
+    """What the worklist is limited to or put in order by: looked up clinic by clinic among the cases that are open."""
+    return Index(f"ix_patient_case_clinic_{name}", "clinic_id", *columns, sqlite_where=_OPEN, postgresql_where=_OPEN)
+
+
 class Case(Table, table=True):
     """A projection of a case's events: where it stands. ``version`` is the number of events.
 
@@ -87,16 +91,8 @@ class Case(Table, table=True):
     __table_args__ = (
         Index("ix_patient_case_clinic_state", "clinic_id", "state", "id"),
         Index("ix_patient_case_navigator_state", "navigator_id", "state"),
-        Index(
-            "ix_patient_case_clinic_name", "clinic_id", "sort_name", "id", sqlite_where=_OPEN, postgresql_where=_OPEN
-        ),
-        Index(
-            "ix_patient_case_clinic_treatments",
-            "clinic_id",
-            "treatments",
-            sqlite_where=_TREATED,
-            postgresql_where=_TREATED,
-        ),
+        _of_open("name", "sort_name", "id"),
+        *(_of_open(column, column) for column in ("treatments", "grade", "functional", "phase")),
         Index("ix_patient_case_clinic_warned", "clinic_id", sqlite_where=_WARNED, postgresql_where=_WARNED),
     )
 
