@@ -36,9 +36,13 @@ class Listed:
 
 def on_list(session: Session, day: date, scope: Scope) -> list[Listed]:
     """The cases of a meeting, in the order in which they were put on its list."""
-    found = case_rows(scope).add_columns(MeetingItem).join(MeetingItem, col(MeetingItem.case_id) == col(Case.id))
-    found = found.where(col(MeetingItem.on) == day).order_by(col(MeetingItem.id)).limit(MOST)
-    return [_listed(row.Case, row.MeetingItem) for row in session.execute(found)]
+    items = select(MeetingItem).where(col(MeetingItem.on) == day).order_by(col(MeetingItem.id)).limit(MOST)
+    if scope.clinics is not None:
+        items = items.where(col(MeetingItem.clinic_id).in_(sorted(scope.clinics)))
+    listed = session.execute(items).scalars().all()
+    rows = session.execute(case_rows(scope).where(col(Case.id).in_([item.case_id for item in listed])))
+    known = {row.Case.id: row.Case for row in rows}
+    return [_listed(known[item.case_id], item) for item in listed if item.case_id in known]
 
 
 def _listed(case: Case, item: MeetingItem) -> Listed:
@@ -70,7 +74,8 @@ def waiting(session: Session, day: date, clinics: list[int]) -> list[tuple[Case,
         col(Case.clinic_id).in_(clinics), col(Case.state).in_(WAITING_IN), col(Case.id).not_in(listed)
     )
     # each by its own index, and then these few cases alone
-    few = {number for found in (review, decides) for number in session.execute(found.limit(MOST)).scalars()}
+    ways = (review.order_by(col(FollowUpRow.late_on)), decides.order_by(col(Case.since)))
+    few = {number for found in ways for number in session.execute(found.limit(MOST)).scalars()}
     found = case_rows(ANY).where(col(Case.id).in_(few), col(Case.phase) != "closed")
     found = found.order_by(col(Case.since), col(Case.id)).limit(MOST)
     return [(row.Case, row.Patient) for row in session.execute(found)]
