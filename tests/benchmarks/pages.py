@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 from flask import render_template_string
 from flask.testing import FlaskClient
@@ -20,7 +21,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 from werkzeug.test import TestResponse
 
-from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, analyze, installation, multiply
+from tests.benchmarks.django_page import django_page
+from tests.benchmarks.ground import FIRST_NAVIGATOR, NOW, analyze, installation, multiply, ratio, report
 from tests.tracker.conftest import Installation
 from tests.web.people import sign_in
 from tracker import overdue, tallies
@@ -31,6 +33,7 @@ from web.access import needs
 
 SIZES = (10_000, 100_000)
 ROUNDS = 40
+LINES = 50
 CASES_OF_ONE = 200
 RULE = "lanreotide-injection"
 SPREAD = 400
@@ -97,7 +100,7 @@ def pages_at_any_size(sizes: tuple[int, ...] = SIZES, databases: tuple[str, ...]
             if url is None:
                 print("pages: there is no PostgreSQL server here; not measured")
                 continue
-            found = {cases: _at(url(), cases, database) for cases in sizes}
+            found = {cases: _at(url(), cases, database, is_first=cases == sizes[0]) for cases in sizes}
             for name in found[sizes[0]]:
                 first, last = found[sizes[0]][name], found[sizes[-1]][name]
                 work, time_ = last.cpu / first.cpu, last.p50 / first.p50
@@ -116,7 +119,7 @@ def _database(stack: ExitStack, name: str) -> Callable[[], str] | None:
         return None
 
 
-def _at(url: str, cases: int, database: str) -> dict[str, Measured]:
+def _at(url: str, cases: int, database: str, *, is_first: bool) -> dict[str, Measured]:
     with installation(url) as place:
         fill(place, cases)
         with _reader(place) as client:
@@ -127,8 +130,27 @@ def _at(url: str, cases: int, database: str) -> dict[str, Measured]:
                     f"{database} {cases:>9,} cases  {name:46} p50 {one.p50:7.1f} ms  p95 {one.p95:7.1f} ms"
                     f"  work {one.cpu:6.1f} ms  {one.size:>7,} bytes  {one.share:.2f} of an empty page"
                 )
+            if is_first and url:
+                _against_django(client, url)
         _queries(place, database, cases)
     return found
+
+
+def _against_django(client: FlaskClient, url: str) -> None:
+    """Once in a process, which Django asks for; a page of 50 lines hardly depends on how many there are."""
+    if find_spec("django") is None:
+        print("pages: Django is not here; not compared")
+        return
+
+    def ours() -> None:
+        assert client.get(PAGES["worklist of a navigator"]).data.count(b"data-row") == LINES
+
+    page = django_page(url, FIRST_NAVIGATOR, NOW.date(), LINES)
+
+    def theirs() -> None:
+        assert page() == LINES
+
+    report("the list as a Django page to the worklist of a navigator", "goal ≥ 8", ratio(theirs, ours, ROUNDS))
 
 
 def fill(place: Installation, cases: int) -> None:
