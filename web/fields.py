@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from web import presenters
+from web.numerals import number
 from workflows.dates import in_words
 from workflows.errors import Refused
 from workflows.events import checked_fact, fact_value
@@ -188,12 +189,8 @@ def _day(field: Field, text: str) -> str:
 
 
 def _number(text: str) -> float:
-    """``2``, ``2.5`` or ``2,5``."""
-    try:
-        number = float(text.replace(",", "."))
-    except ValueError:
-        raise ValueError(f"“{text}” is not a number") from None
-    return int(number) if number.is_integer() else number
+    found = number(text)
+    return int(found) if found.is_integer() else found
 
 
 def _one_of(field: Field, text: str) -> str:

@@ -15,6 +15,7 @@ from datetime import date
 
 from web import presenters
 from web.charts import WIDTH, Axis, Tick
+from web.numerals import number
 from workflows.events import Event, effective
 from workflows.history import CaseHistory
 from workflows.records import FactRecorded
@@ -89,8 +90,8 @@ def plots(history: CaseHistory, events: Iterable[Event]) -> list[Plot]:
     several = {name: sorted(readings, key=lambda r: r.on) for name, readings in found.items() if len(readings) > 1}
     units = Counter(title for title, _ in found)
     return [
-        _plot(number, *name, readings, _hint(name, readings, apart=units[name[0]] > 1))
-        for number, (name, readings) in enumerate(several.items())
+        _plot(n, *name, readings, _hint(name, readings, apart=units[name[0]] > 1))
+        for n, (name, readings) in enumerate(several.items())
     ]
 
 
@@ -117,11 +118,16 @@ def loose(history: CaseHistory, events: Iterable[Event]) -> list[Loose]:
         if len(readings) == 1
     ]
     unread = [
-        Loose(_title(history, event), event.on, event.data["result"], "no number with a unit")
+        Loose(_title(history, event), event.on, event.data["result"], why)
         for event in _done(told)
-        if _is_marker(history, event.data["activity"]) and not _NUMBER.match(event.data["result"])
+        if _is_marker(history, event.data["activity"]) and (why := _unread(event.data["result"]))
     ]
     return sorted([*single, *unread], key=lambda one: (one.title, one.on))
+
+
+def _unread(result: str) -> str:
+    match = _NUMBER.match(result)
+    return _unsure(match) if match else "no number with a unit"
 
 
 def _is_marker(history: CaseHistory, activity: str) -> bool:
@@ -142,11 +148,20 @@ def _results(history: CaseHistory, events: Iterable[Event]) -> dict[_Name, list[
     found: dict[_Name, list[Reading]] = {}
     for event in _done(events):
         match = _NUMBER.match(event.data["result"])
-        if match is None or event.data["activity"] in _NO_MARKERS:
+        if match is None or _unsure(match) or event.data["activity"] in _NO_MARKERS:
             continue
-        reading = Reading(event.on, float(match[2].replace(",", ".")), event.data["result"], bound=bool(match[1]))
+        reading = Reading(event.on, number(match[2]), event.data["result"], bound=bool(match[1]))
         found.setdefault((_title(history, event), unit(match[3])), []).append(reading)
     return found
+
+
+def _unsure(match: re.Match[str]) -> str:
+    """Why the number that was written is not known for sure; blank: it is. A drawing does not guess."""
+    try:
+        number(match[2])
+    except ValueError as error:
+        return str(error).removesuffix(": write which")
+    return ""
 
 
 def unit(written: str) -> str:
@@ -176,7 +191,7 @@ def _reading(history: CaseHistory, fact: FactRecorded) -> Reading:
 _TOP, _BOTTOM, _LEFT, _RIGHT = 10, 120, 44, WIDTH - 10
 
 
-def _plot(number: int, title: str, unit: str, readings: Sequence[Reading], hint: str) -> Plot:
+def _plot(n: int, title: str, unit: str, readings: Sequence[Reading], hint: str) -> Plot:
     values = [reading.number for reading in readings]
     logarithmic = min(values) > 0 and max(values) / min(values) >= _LOG_FROM
     low, high, levels = _levels(min(values), max(values), logarithmic=logarithmic)
@@ -189,7 +204,7 @@ def _plot(number: int, title: str, unit: str, readings: Sequence[Reading], hint:
     dots = [Dot(axis.x(reading.on), y(reading.number), reading) for reading in readings]
     marks = [(y(level), f"{level:g}") for level in levels]
     ticks = axis.ticks(3) if readings[0].on != readings[-1].on else []
-    return Plot(f"plot-{number}", title, unit, list(readings), dots, ticks, marks, logarithmic, hint)
+    return Plot(f"plot-{n}", title, unit, list(readings), dots, ticks, marks, logarithmic, hint)
 
 
 def _scaled(value: float, logarithmic: bool) -> float:

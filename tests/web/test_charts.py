@@ -106,6 +106,15 @@ def test_what_is_not_drawn_is_told_with_the_reason() -> None:
     ]
 
 
+@pytest.mark.parametrize("written", ["1,250 µg/L", "1.250 µg/L", "12,500 ng/mL"])
+def test_a_number_that_can_be_read_in_two_ways_is_not_drawn_as_one_of_them(written: str) -> None:
+    (plot,) = results("98 ng/mL", written, "0.125 µg/L", "90 µg/L")
+    assert [reading.number for reading in plot.readings] == [98, 0.125, 90]
+    journey = Journey.treated("2026-01-05", "lanreotide").done("2026-02-10", "cga", result=written)
+    (told,) = markers.loose(journey.plan().history, journey.events)
+    assert "can be read as 1" in told.why
+
+
 def test_a_wide_range_is_drawn_on_a_logarithmic_scale() -> None:
     (narrow,), (wide,) = results("98 ng/mL", "130 ng/mL"), results("98 ng/mL", "2400 ng/mL")
     assert not narrow.logarithmic

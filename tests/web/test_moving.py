@@ -71,7 +71,9 @@ def test_what_is_missing_is_said_and_asked_for(app: Flask, fresh_register: Regis
     assert refused.status_code == 422
     assert "needs: Ki-67, mitoses or a reported grade" in words(refused)
     assert form_on(refused, move)[1]["differentiation"] == "well", "what was typed is kept"
-    seen = send(client, refused, move, ki67_percent="2,5")
+    unsure = send(client, refused, move, ki67_percent="2,500")
+    assert "“2,500” can be read as 2.5 or as 2500: write which" in words(unsure)
+    seen = send(client, unsure, move, ki67_percent="2,5")
     assert send(client, seen, move).status_code == 303
     assert events(fresh_register, "N-002")[-1].data == {
         "trigger": "confirm_histology", "differentiation": "well", "ki67_percent": 2.5,
