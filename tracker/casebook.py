@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, case, select
+from sqlalchemy import Row, and_, case, select, union_all
 from sqlmodel import Session, col
 
 from tracker import cases, pathways, tallies
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
 from tracker.models import Case, Clinic, Digest, FollowUpRow, Patient, Person, Reminder
-from tracker.places import ANY, CasePlace, Scope, case_rows, place_of
+from tracker.places import ANY, CasePlace, Scope, case_rows, past_index, place_of
 from workflows.events import Event
 from workflows.history import as_of
 from workflows.planning import Plan, plan
@@ -87,17 +87,51 @@ def cases_page(
     *,
     scope: Scope = ANY,
     with_closed: bool = False,
-    after: str | None = None,
+    state: str | None = None,
+    after: str | int | None = None,
     size: int = 50,
 ) -> CasePage:
-    """Cases by reference, ``size`` at a time."""
-    found = case_rows(scope).order_by(col(Case.ref)).limit(size + 1)
-    if not with_closed:
-        found = found.where(col(Case.phase) != "closed")
+    """Cases by reference, or those in one state as they came, ``size`` at a time from behind a reference or number."""
+    key: Any = col(Case.ref) if state is None else col(Case.id)
+    limits = [col(Case.state) == state] if state is not None else [] if with_closed else [col(Case.phase) != "closed"]
     if after is not None:
-        found = found.where(col(Case.ref) > after)
-    items = [summary(row) for row in session.execute(found)]
-    return CasePage(items[:size], items[size - 1].place.ref if len(items) > size else None)
+        limits.append(key > after)
+    keys = list(session.execute(_first_keys(session, scope, key, limits, size + 1)).scalars())
+    rows = session.execute(case_rows(scope).where(key.in_(keys[:size])).order_by(key))
+    return CasePage([summary(row) for row in rows], str(keys[size - 1]) if len(keys) > size else None)
+
+
+_CLINICS_AT_ONCE = 100
+"""Whoever sees more clinics sees nearly everything: then all cases are gone through in order, not clinic by clinic."""
+
+
+def _first_keys(session: Session, scope: Scope, key: Any, limits: list[Any], number: int) -> Any:
+    """The first keys in order: clinic by clinic along their index, or those of one person, who has few."""
+    found = select(key.label("key")).where(*limits)
+    clinics = _numbers_of_clinics(session, scope)
+    if scope.navigator is not None:
+        of_person = select(col(Person.id)).where(col(Person.email) == scope.navigator).scalar_subquery()
+        return (
+            found.where(col(Case.navigator_id) == of_person, col(Case.clinic_id).in_(clinics))
+            .order_by(key)
+            .limit(number)
+        )
+    if scope.unassigned:
+        found = found.where(past_index(col(Case.navigator_id)).is_(None))
+    if not 0 < len(clinics) <= _CLINICS_AT_ONCE:
+        return found.where(past_index(col(Case.clinic_id)).in_(clinics)).order_by(key).limit(number)
+    parts = [found.where(col(Case.clinic_id) == one).order_by(key).limit(number).subquery() for one in clinics]
+    together = union_all(*(select(part.c.key) for part in parts)).subquery()
+    return select(together.c.key).order_by(together.c.key).limit(number)
+
+
+def _numbers_of_clinics(session: Session, scope: Scope) -> list[int]:
+    found = select(col(Clinic.id)).order_by(col(Clinic.id))
+    if scope.clinics is not None:
+        found = found.where(col(Clinic.id).in_(sorted(scope.clinics)))
+    if scope.clinic is not None:
+        found = found.where(col(Clinic.name) == scope.clinic)
+    return list(session.execute(found).scalars())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, or_, select, text, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select, text, tuple_
 from sqlmodel import Session, col
 
 from tracker import pathways
 from tracker.models import IS_OPEN, Case, FollowUpRow
+from tracker.places import past_index
 from tracker.projection import with_treatment
 
 FEW = 2000
@@ -113,17 +114,12 @@ def _as_it_is(column: Any) -> Any:
     return column
 
 
-def _past_index(column: Any) -> Any:
-    """The column as no index has it: a list in the order of one index is not to be sorted out of another."""
-    return case((true(), column))
-
-
 _Read = Callable[[Any], Any]
 _READ: dict[Order, _Read] = {
     Order.URGENCY: _as_it_is,
     Order.DUE: _as_it_is,
-    Order.PATIENT: _past_index,
-    Order.STATE: lambda column: column if column is Case.state else _past_index(column),
+    Order.PATIENT: past_index,
+    Order.STATE: lambda column: column if column is Case.state else past_index(column),
 }
 
 
@@ -175,7 +171,7 @@ def walks(asked: Asked) -> Iterator[Select[Any]]:
         return
     if asked.few is not None:
         of_these = col(FollowUpRow.case_id).in_(asked.few)
-        yield _walk(asked, of_these, *_of_person(asked, _past_index), _on_their_days(asked, _past_index))
+        yield _walk(asked, of_these, *_of_person(asked, past_index), _on_their_days(asked, past_index))
     elif asked.filters.who is not None:
         yield _walk(asked, *_of_person(asked), _on_their_days(asked))
     elif asked.order in (Order.PATIENT, Order.STATE):

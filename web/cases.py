@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, render_template
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
@@ -31,46 +31,65 @@ FOLD = 25
 @pages.get("")
 @needs(May.READ)
 def index() -> str | Response:
-    """Cases by reference; ``case`` goes straight to one, ``needs`` lists those in want of something as they came."""
-    wanted = arguments.text("case")
+    """Cases by reference; ``needs`` lists those in want of something, ``state`` those in one state, as they came."""
     with desk().database.reading() as session:
-        found = _named(session, wanted) if wanted else None
-        if found:
-            return redirect(url_for("cases.show", ref=found))
         choices = casebook.scope_choices(session, scope())
         chosen = choose(choices)
-        needs = arguments.one_of("needs", list(overdue.WANTING))
-        closed = needs is None and arguments.text("closed") == "1"
-        after = arguments.number("after") if needs else arguments.text("after")
-        page = _page_of(session, chosen.scope, needs, closed, after)
+        kind = _kind(session)
+        after = arguments.text("after") if kind.by_reference else arguments.number("after")
+        page = _page_of(session, chosen.scope, kind, after)
         return render_template(
             "cases.html",
             rows=case_rows(session, page.items),
             after=page.after,
             first_part=after is None,
-            needs=needs,
+            kind=kind,
+            limits=kind.address | chosen.arguments,
+            title=_title(session, kind),
             wants=WANTS,
-            closed=closed,
             choices=choices,
             chosen=chosen,
             nobody=NOBODY,
-            missing=wanted,
         )
 
 
-def _page_of(session: Session, limits: Scope, needs: str | None, closed: bool, after: str | int | None) -> CasePage:
-    if needs is None:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Which cases the list is about: what they want, the state they are in, or all, the closed ones too or not."""
+
+    needs: str | None = None
+    state: str | None = None
+    closed: bool = False
+
+    @property
+    def by_reference(self) -> bool:
+        return self.needs is None and self.state is None
+
+    @property
+    def address(self) -> dict[str, str | None]:
+        """The same as arguments of an address."""
+        return {"needs": self.needs, "state": self.state, "closed": "1" if self.closed else None}
+
+
+def _kind(session: Session) -> Kind:
+    needs = arguments.one_of("needs", list(overdue.WANTING))
+    state = None if needs else arguments.one_of("state", pathways.states_ever(session))
+    return Kind(needs, state, closed=needs is None and state is None and arguments.text("closed") == "1")
+
+
+def _title(session: Session, kind: Kind) -> str:
+    if kind.state is not None:
+        return f"Cases in “{presenters.state_label(pathways.latest(session), kind.state)}”"
+    return WANTS[kind.needs][0] if kind.needs else "All cases" if kind.closed else "Open cases"
+
+
+def _page_of(session: Session, limits: Scope, kind: Kind, after: str | int | None) -> CasePage:
+    if kind.needs is None:
         return casebook.cases_page(
-            session, scope=limits, with_closed=closed, after=str(after) if after else None, size=PAGE
+            session, scope=limits, with_closed=kind.closed, state=kind.state, after=after, size=PAGE
         )
     clinics = overdue.days_of(session, desk().now(), limits)
-    return overdue.page_in_want(session, needs, limits, clinics, after=int(after or 0), size=PAGE)
-
-
-def _named(session: Session, wanted: str) -> str | None:
-    """The reference of the case that somebody asks for, who may have typed it in small letters."""
-    refs = (wanted, wanted.upper())
-    return next((ref for ref in refs if casebook.is_within(session, replace(scope(), case=ref))), None)
+    return overdue.page_in_want(session, kind.needs, limits, clinics, after=int(after or 0), size=PAGE)
 
 
 @pages.get("/<ref>")

@@ -181,7 +181,7 @@ def _states(standing: Standing, pathway: Pathway, limits: dict[str, Any]) -> Ite
     for state in sorted(standing.states, key=lambda name: known.index(name) if name in known else len(known)):
         if standing.states[state] > 0 and not is_closed(state):
             label = presenters.state_label(pathway, state)
-            yield Mark(label, standing.states[state], links.worklist(state=state, **_as_worklist(limits)))
+            yield Mark(label, standing.states[state], url_for("cases.index", state=state, **limits))
 
 
 # Who has how much ------------------------------------------------------------------------------------------

@@ -71,6 +71,8 @@ PAGES = {
     "worklist, one grade in a thousand": "/worklist?who=anyone&grade=G3",
     "worklist, a third of the cases": "/worklist?who=anyone&grade=G2&status=overdue",
     "worklist, one treatment, by name": "/worklist?who=anyone&treatment=lanreotide&sort=patient",
+    "open cases": "/cases",
+    "cases in one state": "/cases?state=workup.mdt",
     "case page": "/cases/N-0",
     "calendar of the whole centre": "/calendar",
     "team meeting": "/team-meeting",

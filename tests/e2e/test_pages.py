@@ -33,6 +33,7 @@ PAGES = {
     "views of the worklist": "/worklist/views",
     "cases": "/cases",
     "cases in want": "/cases?needs=next-step",
+    "cases in a state": "/cases?state=therapy.on_hold",
     "case on treatment": "/cases/N-001",
     "case after surgery": "/cases/N-002",
     "case in work-up": "/cases/N-005",

@@ -231,7 +231,9 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(40), logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
     with home(wanted.database) as place:
         tally = run(place, wanted.edits, wanted.clients, wanted.database, wanted.seed)
     print(json.dumps(asdict(tally) | {"balances": tally.balances}, indent=2))

@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases, lanes, worklist
+from tracker import casebook, cases, lanes, worklist
 from tracker.lanes import Filters, Order
 from tracker.ledger import verify
 from tracker.models import Case, Clinic, FollowUpRow, Patient, Person
@@ -449,3 +449,51 @@ def test_few_cases_are_looked_up_first(many: Installation) -> None:
     for plan in explained(many, Order.URGENCY, Filters(cases=("A-5", "B-7")), None):
         assert "Seq Scan on follow_up" not in plan
         assert "SCAN follow_up" not in plan
+
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "open": ({}, {}, "ix_patient_case_clinic_ref"),
+    "open, of one clinic": ({}, {"clinic": "South"}, "ix_patient_case_clinic_ref"),
+    "open, nobody's": ({}, {"unassigned": True}, "ix_patient_case_clinic_ref"),
+    "all": ({"with_closed": True}, {"clinics": frozenset({1, 2})}, "ix_patient_case_clinic_ref"),
+    "in a state": ({"state": "workup.staging"}, {}, "ix_patient_case_clinic_state"),
+}
+
+
+def test_the_list_of_cases_is_read_along_an_index_and_in_order(many: Installation) -> None:
+    for kind, limits, index in CASES.values():
+        plans = _explained_cases(many, Scope(**limits), kind)
+        assert index in plans or (many.database.is_postgresql and "uq_patient_case_ref" in plans), plans
+        _page_through_cases(many, Scope(**limits), kind)
+
+
+def _explained_cases(place: Installation, scope: Scope, kind: dict[str, Any]) -> str:
+    asked: list[Any] = []
+    with place.database.reading() as session:
+        original = session.execute
+        session.execute = lambda statement, *a, **k: (asked.append(statement), original(statement, *a, **k))[1]  # type: ignore[method-assign,assignment]
+        casebook.cases_page(session, scope=scope, size=20, **kind)
+    dialect = postgresql.dialect() if place.database.is_postgresql else sqlite.dialect()
+    prefix = "EXPLAIN " if place.database.is_postgresql else "EXPLAIN QUERY PLAN "
+    with place.database.reading() as session:
+        if place.database.is_postgresql:
+            session.execute(text(_AS_OF_MANY))
+        plain = [str(one.compile(dialect=dialect, compile_kwargs={"literal_binds": True})) for one in asked]
+        found = [session.connection().exec_driver_sql(prefix + one.replace("%%", "%")) for one in plain]
+        return "\n".join(str(row[-1]) for rows in found for row in rows)
+
+
+def _page_through_cases(place: Installation, scope: Scope, kind: dict[str, Any]) -> None:
+    with place.database.reading() as session:
+        whole = [item.place.ref for item in casebook.cases_page(session, scope=scope, size=5000, **kind).items]
+        parts: list[str] = []
+        after: str | int | None = None
+        while True:
+            page = casebook.cases_page(session, scope=scope, size=333, after=after, **kind)
+            parts += [item.place.ref for item in page.items]
+            if page.after is None:
+                break
+            after = int(page.after) if "state" in kind else page.after
+    assert parts == whole
+    assert len(set(whole)) == len(whole)
+    assert whole or scope.unassigned

@@ -1,5 +1,6 @@
 """The pages as a browser gets them: words, limits, headers, and what must never be in them."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -212,16 +213,14 @@ def test_what_an_address_cannot_mean_is_answered_in_words(client: FlaskClient, a
     assert "ana@" not in answer.text
 
 
-def test_a_case_opens_by_its_reference(client: FlaskClient) -> None:
-    answer = client.get("/cases?case=n-001")
-    assert answer.status_code == 302
-    assert answer.location == "/cases/N-001"
-
-
-def test_a_reference_that_no_case_has_leads_back_to_the_list_in_words(client: FlaskClient) -> None:
-    page = client.get("/cases?case=N-999").text
-    assert "There is no case with the reference <strong>N-999</strong>" in page
-    assert "Wei Zhang" in page
+def test_cases_in_one_state_are_listed_behind_the_picture_of_the_pathway(client: FlaskClient) -> None:
+    where = re.search(r'href="(/cases\?state=therapy.on_hold[^"]*)"', client.get("/?navigator=").text)
+    assert where
+    page = client.get(where[1].replace("&amp;", "&")).text
+    assert "Cases in “Treatment on hold”" in page
+    assert "Grace Okafor" in page
+    assert "Wei Zhang" not in page
+    assert client.get("/cases?state=nowhere").status_code == 400
 
 
 def test_closed_cases_are_listed_on_request(client: FlaskClient) -> None:
