@@ -8,7 +8,7 @@ these cases are looked up first and their follow-ups sorted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -106,6 +106,7 @@ _NO_NEXT_STEP = ("plan-needed", "no-next-step")
 
 def asked(session: Session, filters: Filters, days: Mapping[int, date], order: Order = Order.URGENCY) -> Asked:
     """The filters with what has to be looked up for them."""
+    filters = replace(filters, activity=filters.activity or _activity_of(session, filters.rule))
     few = _few(session, filters, days, tuple(_of_case(session, filters, _as_it_is)))
     return Asked(filters, days, tuple(_of_case(session, filters, _READ[order])), few, order)
 
@@ -142,6 +143,15 @@ def _of_case(session: Session, filters: Filters, read: _Read) -> Iterator[Column
         yield read(Case.warnings_unexplained) > 0
 
 
+def _activity_of(session: Session, rule: str) -> str:
+    """What a rule asks for, if that is one thing on all pathways: there is an index by activity, and none by rule."""
+    if not rule:
+        return ""
+    known = [pathways.pinned(session, row["digest"]).rule_named.get(rule) for row in pathways.published(session)]
+    found = {"" if one.per == "request" else one.activity for one in known if one is not None}
+    return found.pop() if len(found) == 1 else ""
+
+
 def _codes(session: Session) -> set[str]:
     """Every treatment of every pathway that was ever published."""
     return {code for row in pathways.published(session) for code in _treatments(session, row["digest"])}
@@ -155,7 +165,8 @@ def _few(
     session: Session, filters: Filters, days: Mapping[int, date], of_case: tuple[ColumnElement[bool], ...]
 ) -> tuple[int, ...] | None:
     """The cases that a filter lets through, where these are few; None where they are many, or nobody can tell soon."""
-    if not of_case or (filters.who is not None and filters.cases is None):
+    of_somebody = filters.who not in (None, NOBODY)
+    if not of_case or (of_somebody and filters.cases is None):
         return None
     found = select(col(Case.id)).where(col(Case.clinic_id).in_(sorted(days)), _CASE_OPEN, *of_case).limit(FEW + 1)
     ids = tuple(session.execute(found).scalars())
@@ -172,10 +183,10 @@ def walks(asked: Asked) -> Iterator[Select[Any]]:
     if asked.few is not None:
         of_these = col(FollowUpRow.case_id).in_(asked.few)
         yield _walk(asked, of_these, *_of_person(asked, past_index), _on_their_days(asked, past_index))
+    elif asked.order in (Order.PATIENT, Order.STATE) and asked.filters.who in (None, NOBODY):
+        yield from _by_case(asked)
     elif asked.filters.who is not None:
         yield _walk(asked, *_of_person(asked), _on_their_days(asked))
-    elif asked.order in (Order.PATIENT, Order.STATE):
-        yield from _by_case(asked)
     else:
         for number, day in asked.days.items():
             yield _walk(asked, col(FollowUpRow.clinic_id) == number, *_on(asked.filters, day))
@@ -193,7 +204,8 @@ def countings(asked: Asked) -> Iterator[Select[Any]]:
 
 def _by_case(asked: Asked) -> Iterator[Select[Any]]:
     for number, day in asked.days.items():
-        yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *_on(asked.filters, day), cases_lead=True)
+        on_day = (*_of_person(asked, past_index), *_on(asked.filters, day))
+        yield _walk(asked, col(Case.clinic_id) == number, _CASE_OPEN, *on_day, cases_lead=True)
 
 
 def _walk(asked: Asked, *where: Any, cases_lead: bool = False) -> Select[Any]:

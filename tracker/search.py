@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -36,11 +35,19 @@ def find(session: Session, text: str, scope: Scope) -> list[CaseSummary]:
     return [summary(row) for row in session.execute(found)]
 
 
-def exact(found: Iterable[CaseSummary], text: str) -> str | None:
+def exact(session: Session, text: str, scope: Scope) -> str | None:
     """The reference of the one case whose own reference or patient's number was typed, if it was."""
     wanted = plain(text)
-    named = [s.place.ref for s in found if wanted in (plain(s.place.ref), plain(s.place.patient_ref))]
-    return named[0] if len(named) == 1 else None
+    few = select(CaseTerm.case_id).where(col(CaseTerm.term) == wanted)
+    if scope.clinics is not None:
+        few = few.where(col(CaseTerm.clinic_id).in_(sorted(scope.clinics)))
+    rows = session.execute(case_rows(ANY).where(col(Case.id).in_(few.limit(_LOOKED_AT)))).all()
+    refs = {row.Case.ref for row in rows if wanted in map(plain, _numbers(row))}
+    return refs.pop() if len(refs) == 1 else None
+
+
+def _numbers(row: Row[Any]) -> list[str]:
+    return [row.Case.ref, row.Patient.ref, row.Patient.mrn or ""]
 
 
 def _with_all(words: list[str], scope: Scope) -> Any:

@@ -11,6 +11,7 @@ import structlog
 from flask import Flask, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as QueueTimeout
 from werkzeug.exceptions import HTTPException
 
 from tracker.db import is_busy
@@ -60,6 +61,8 @@ def answer(error: Exception) -> Response:
         return _page(404)
     if isinstance(error, OperationalError):
         return _page(503, "" if is_busy(error) else _UNREACHABLE, {"Retry-After": "30"}, error)
+    if isinstance(error, QueueTimeout):  # every connection was in use for half a minute
+        return _page(503, "", {"Retry-After": "30"}, error)
     return _page(500, error=error)
 
 

@@ -29,9 +29,8 @@ def find() -> str | Response:
     """Straight to the case whose number was typed; else a list of those that fit."""
     text = request.form.get("text", "")[:_LONGEST].replace("\0", "").strip()
     with desk().database.reading() as session:
-        found = search.find(session, text, scope())
-        ref = search.exact(found, text)
+        ref = search.exact(session, text, scope())
         if ref is not None:
             return redirect(url_for("cases.show", ref=ref), 303)
-        rows = case_rows(session, found)
+        rows = case_rows(session, search.find(session, text, scope()))
     return render_template("search.html", text=text, rows=rows, asked=bool(text), most=search.MOST)

@@ -77,9 +77,13 @@ def test_a_search_stays_in_the_clinics_of_whoever_asks(names: Installation) -> N
 
 def test_a_whole_number_leads_to_its_case(names: Installation) -> None:
     with names.database.reading() as session:
-        assert search.exact(search.find(session, "n001", ANY), "n001") == "N-001"
-        assert search.exact(search.find(session, "p-n-010", ANY), "p-n-010") == "N-010"
-        assert search.exact(search.find(session, "jose", ANY), "jose") is None
+        assert search.exact(session, "n001", ANY) == "N-001"
+        assert search.exact(session, "p-n-010", ANY) == "N-010"
+        assert search.exact(session, "77 1234", ANY) == "N-001"
+        assert search.exact(session, "77 123", ANY) is None
+        assert search.exact(session, "n001", Scope(clinics=frozenset())) is None
+        assert search.exact(session, "-", ANY) is None
+        assert search.exact(session, "jose", ANY) is None
 
 
 def test_words_that_are_not_those_of_the_patient_are_found_by_verify(names: Installation) -> None:

@@ -94,6 +94,11 @@ def test_a_person_sees_theirs_and_nobodys_are_apart(full: Installation) -> None:
     assert cases_in(shown(full, who=lanes.NOBODY)) == {"N-002"}
 
 
+def test_a_rule_that_asks_for_what_was_requested_shows_it(full: Installation) -> None:
+    record(full, "N-002", "2026-10-02", "test:requested", activity="pth", reason="calcium")
+    assert [item.due.activity for item in shown(full, rule="workup-requested")] == ["pth"]
+
+
 def test_each_filter_keeps_what_it_says(full: Installation) -> None:
     south = clinics(full)["South"]
     assert cases_in(shown(full, clinic=south)) == {"S-001"}
@@ -387,6 +392,8 @@ PLANS: dict[str, tuple[Order, dict[str, Any], str]] = {
     "mine": (Order.URGENCY, {"who": 1}, "ix_follow_up_open_navigator"),
     "mine, overdue": (Order.URGENCY, {"who": 1, "status": "overdue"}, "ix_follow_up_open_navigator"),
     "nobody's": (Order.URGENCY, {"who": 0, "status": "overdue"}, "ix_follow_up_open_navigator"),
+    "of a rule": (Order.URGENCY, {"rule": "treatment-visit"}, "ix_follow_up_open_activity"),
+    "nobody's, by patient": (Order.PATIENT, {"who": 0}, "ix_patient_case_clinic_name"),
     "by patient": (Order.PATIENT, {}, "ix_patient_case_clinic_name"),
     "by patient, of a treatment": (Order.PATIENT, {"treatment": "none"}, "ix_patient_case_clinic_name"),
     "by patient, of a phase": (Order.PATIENT, {"phase": "workup", "grade": "G1"}, "ix_patient_case_clinic_name"),

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as QueueTimeout
 
 from tests.web.people import person, sign_in
 from tests.web.register import NOW, SCRIPT, TEMPLATE, Register
@@ -339,9 +340,14 @@ def test_a_fault_shows_and_logs_a_reference_and_nothing_of_the_patient(
     assert "Okafor" not in logged
 
 
-def test_a_busy_database_is_answered_503(seeded_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OperationalError("SELECT", {}, Exception("database is locked")), QueueTimeout("no connection is free")]
+)
+def test_a_busy_database_is_answered_503(
+    seeded_app: Flask, monkeypatch: pytest.MonkeyPatch, error: SQLAlchemyError
+) -> None:
     def wait_in_vain(*_: object, **__: object) -> None:
-        raise OperationalError("SELECT", {}, Exception("database is locked"))
+        raise error
 
     monkeypatch.setattr("tracker.casebook.case_file", wait_in_vain)
     answer = seeded_app.test_client().get("/cases/N-001")
