@@ -38,7 +38,7 @@ def find(session: Session, text: str, scope: Scope) -> list[CaseSummary]:
 def exact(session: Session, text: str, scope: Scope) -> str | None:
     """The reference of the one case whose own reference or patient's number was typed, if it was."""
     wanted = plain(text)
-    few = select(CaseTerm.case_id).where(col(CaseTerm.term) == wanted)
+    few = select(col(CaseTerm.case_id)).where(col(CaseTerm.term) == wanted)
     if scope.clinics is not None:
         few = few.where(col(CaseTerm.clinic_id).in_(sorted(scope.clinics)))
     rows = session.execute(case_rows(ANY).where(col(Case.id).in_(few.limit(_LOOKED_AT)))).all()
