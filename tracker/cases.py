@@ -61,14 +61,14 @@ def view(session: Session, case: Case, on: date | None = None, known: datetime |
     return plan(pathways.pinned(session, case.pathway_digest), as_of(events_of(session, case), on, known))
 
 
-def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any]) -> Recorded:
+def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any], event_id: str = "e1") -> Recorded:
     """Open a case in the register; raises :class:`ChangeRefused`."""
     pathway = pathways.latest(writing.session)
     check_reference(ref)
     if writing.session.exec(select(Case.id).where(Case.ref == ref)).first() is not None:
         raise ChangeRefused(f"there already is a case {ref!r}")
     try:
-        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref="e1")
+        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref=event_id)
         zone = event.data["timezone"]
         refuse_dates(on, local_date(writing.now, zone), None, _birth_date(event.data))
         planned = plan(pathway, [event])

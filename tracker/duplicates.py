@@ -8,7 +8,7 @@ from datetime import date
 from difflib import SequenceMatcher
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from tracker.models import Case, CaseTerm, Patient
@@ -18,6 +18,7 @@ from tracker.terms import plain
 MOST = 20
 _ALIKE, _NEARLY_SAME = 0.75, 0.85
 """How similar two parts of a name are to be taken for one, with the same birth date and with one that has a slip."""
+_LOCK = 0x74776963  # any number, as long as every process takes the same
 _SAME_DAY = 2000
 """Patients of one birth date and its slips who are compared: in a million there are about that many."""
 
@@ -42,6 +43,15 @@ class Candidate:
     mrn: str | None
     sex: str | None
     why: str
+
+
+def one_at_a_time(session: Session) -> None:
+    """Wait for others who look for a patient and then open the case: it is found from here to the end of this one.
+
+    The embedded database has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 def candidates(session: Session, newcomer: Newcomer, clinics: frozenset[int]) -> list[Candidate]:

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
 from tracker import cases, pathways
 from tracker.errors import ChangeRefused
-from tracker.models import Case
+from tracker.models import Case, CaseEvent
 from tracker.writing import Writing
 from workflows.errors import Refused as DataRefused
 from workflows.events import Event, checked_data, effective
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_LATEST = 1000
+"""Cases among which one is looked for that a form has opened: there is no index for it, and two clicks are close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,13 @@ def event_id(token: str) -> str:
     if _TOKEN.fullmatch(token) is None:
         raise ChangeRefused("the form has lost its number; open it again")
     return f"f-{token}"
+
+
+def opened_with(session: Session, token: str) -> list[Case]:
+    """The cases that the form of a token has opened, of the latest ones; raises :class:`ChangeRefused`."""
+    last = session.exec(select(func.max(col(Case.id)))).one() or 0
+    found = select(Case).join(CaseEvent, (col(CaseEvent.case_id) == col(Case.id)) & (CaseEvent.seq == 1))
+    return list(session.exec(found.where(col(Case.id) > last - _LATEST, CaseEvent.ref == event_id(token))))
 
 
 def record_once(

@@ -11,12 +11,13 @@ from sqlmodel import Session, col, select
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from tracker import cases, hand_overs, pathways
+from tracker import cases, hand_overs, once, pathways
 from tracker.access import May, Role
 from tracker.clock import local_date
-from tracker.duplicates import Candidate, Newcomer, candidates
+from tracker.duplicates import Candidate, Newcomer, candidates, one_at_a_time
 from tracker.errors import ChangeRefused
 from tracker.models import Case, Clinic
+from tracker.writing import Writing
 from web import fields, presenters
 from web.access import needs, shows, viewer
 from web.desk import desk
@@ -49,14 +50,7 @@ def new() -> Response:
         answers = _read(place)
         if answers.problems:
             return _page(place, answers.fields, status=422)
-        found = candidates(session, _newcomer(answers.data), viewer().clinics(May.WRITE))
-    again = _opened_before(answers.data)
-    if again:
-        return redirect(url_for("cases.show", ref=again, _anchor="said"), 303)
-    reason = request.form.get("anyway", "").strip()
-    if found and not reason:
-        return _page(place, answers.fields, found=found, asked="anyway" in request.form)
-    return _open(place, answers, found, reason)
+    return _open(place, answers)
 
 
 def _place(session: Session) -> Desk:
@@ -136,36 +130,62 @@ def _opening(data: dict[str, Any], ref: str, zone: str) -> dict[str, Any]:
     return opening | {name: data[name] for name in ("navigator", "state") if name in data}
 
 
-def _opened_before(data: dict[str, Any]) -> str:
-    """The case that this very form has opened: a double click."""
-    with desk().database.reading() as session:
-        case = session.exec(select(Case).where(Case.ref == data["ref"])).first()
-        if case is None or case.clinic_id not in viewer().clinics(May.WRITE):
-            return ""
-        first = cases.events_of(session, case)[0]
-        zone = session.get_one(Clinic, case.clinic_id).timezone
-    same = first.on.isoformat() == data["on"] and first.data == _opening(data, data["ref"], zone)
-    return case.ref if same and first.actor == viewer().email else ""
-
-
-def _open(place: Desk, answers: Answers, found: list[Candidate], reason: str) -> Response:
-    """Open the case; a proposed reference that somebody has taken meanwhile is replaced by the next."""
-    data, ref = answers.data, answers.data["ref"]
-    opening = _opening(data, ref, place.clinics[data["clinic"]].timezone)
+def _open(place: Desk, answers: Answers) -> Response:
+    """Open the case, unless this form has done so: a double click. Or ask, where somebody may be the same."""
+    found: list[Candidate] = []
     try:
         with desk().writing() as writing:
-            if request.form.get("proposed") == ref:
-                ref = _free(writing.session, ref)
-                opening["patient"]["ref"] = ref
-            cases.open_case(writing, ref=ref, on=date.fromisoformat(data["on"]), data=opening)
-            if found:
-                refs = ", ".join(one.place.ref for one in found)
-                note = {"text": f"Opened although similar records stand ({refs}): {reason}"}
-                cases.record(writing, ref=ref, kind="note:added", on=date.fromisoformat(data["on"]), data=note)
+            one_at_a_time(writing.session)
+            ref = _opened_before(writing.session, place, answers.data)
+            if not ref:
+                found = candidates(writing.session, _newcomer(answers.data), viewer().clinics(May.WRITE))
+            if not ref and _answered(found):
+                ref = _write(writing, place, answers.data, found)
     except ChangeRefused as refusal:
         return _page(place, answers.fields, found=found, reasons=refusal.reasons, status=422)
+    if not ref:
+        return _page(place, answers.fields, found=found)
     flash(f"The case {ref} is open. What is due first stands below.", "done")
     return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
+
+
+def _opened_before(session: Session, place: Desk, data: dict[str, Any]) -> str:
+    """The case that this very form has opened; with something else in it, it is the form of another patient."""
+    zone = place.clinics[data["clinic"]].timezone
+    for case in once.opened_with(session, _token()):
+        first = cases.events_of(session, case)[0]
+        same = first.on.isoformat() == data["on"] and first.data == _opening(data, case.ref, zone)
+        if same and first.actor == viewer().email:
+            return case.ref
+    return ""
+
+
+def _token() -> str:
+    return request.form.get("token", "")
+
+
+def _reason() -> str:
+    return request.form.get("anyway", "").strip()
+
+
+def _answered(found: list[Candidate]) -> bool:
+    """Whether it is said of each that it is another patient, by somebody who was shown them all."""
+    shown = request.form.get("shown", "").split()
+    return not found or (bool(_reason()) and all(one.place.ref in shown for one in found))
+
+
+def _write(writing: Writing, place: Desk, data: dict[str, Any], found: list[Candidate]) -> str:
+    """A proposed reference that somebody has taken meanwhile is replaced by the next."""
+    ref, on = str(data["ref"]), date.fromisoformat(data["on"])
+    if request.form.get("proposed") == ref:
+        ref = _free(writing.session, ref)
+    opening = _opening(data, ref, place.clinics[data["clinic"]].timezone)
+    cases.open_case(writing, ref=ref, on=on, data=opening, event_id=once.event_id(_token()))
+    if found:
+        refs = ", ".join(one.place.ref for one in found)
+        note = {"text": f"Opened although similar records stand ({refs}): {_reason()}"}
+        cases.record(writing, ref=ref, kind="note:added", on=on, data=note)
+    return ref
 
 
 def _free(session: Session, ref: str) -> str:
@@ -180,7 +200,6 @@ def _page(
     found: list[Candidate] | None = None,
     reasons: tuple[str, ...] = (),
     status: int = 200,
-    asked: bool = False,
 ) -> Response:
     by_name = {field.name: field for field in shown}
     for one in found or []:
@@ -192,7 +211,9 @@ def _page(
         proposal=request.form.get("proposed") or place.proposal,
         found=found or [],
         refused=reasons,
-        asked=asked,
+        reason=_reason(),
+        asked="anyway" in request.form and not _reason(),
+        token=_token() or once.new_token(),
         today=place.today,
         pathway=place.pathway,
     )

@@ -1,19 +1,24 @@
 """A new patient: little to type, nobody twice unless with a reason, and two records made one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlmodel import col, select
+from werkzeug.test import TestResponse
 
+from tests.tracker.conftest import Installation
+from tests.tracker.test_races import at_once
 from tests.web.forms import form_on, send, words
-from tests.web.people import person
+from tests.web.people import SignedInClient, person
 from tests.web.register import Register
 from tracker import cases
 from tracker.access import Role
 from tracker.errors import UnknownThing
 from tracker.models import Case, CaseLook
+from web import create_app
 from web.desk import desk
 from workflows.events import Event
 
@@ -58,6 +63,18 @@ def test_a_double_click_opens_one_case(app: Flask, fresh_register: Register) -> 
         cases.find(session, "C-0004")
 
 
+def test_a_double_click_opens_one_case_also_where_the_reference_was_taken_meanwhile(
+    app: Flask, fresh_register: Register
+) -> None:
+    ana, ben = app.test_client(), app.test_client(email="ben@example.org")
+    page = ana.get(NEW)
+    send(ben, ben.get(NEW), NEW, name="Tomas Novak", **NORTH)
+    answers = [send(ana, page, NEW, name="Hanna Lind", birth_date="1970-01-01", **NORTH) for _ in range(2)]
+    assert [a.location for a in answers] == ["/cases/C-0004#said"] * 2
+    other = send(ana, page, NEW, name="Ida Falk", **NORTH)
+    assert other.location == "/cases/C-0005#said", "a page to which somebody went back, with another patient in it"
+
+
 def test_two_people_who_were_shown_the_same_reference_both_get_one(app: Flask, fresh_register: Register) -> None:
     ana, ben = app.test_client(), app.test_client(email="ben@example.org")
     pages = ana.get(NEW), ben.get(NEW)
@@ -77,6 +94,61 @@ def test_who_may_be_the_same_is_shown_before_anything_is_recorded(app: Flask, fr
     assert done.status_code == 303
     note = events(fresh_register, "C-0003")[-1]
     assert note.data["text"] == "Opened although similar records stand (N-001): Twin sister, seen both."
+
+
+def test_a_reason_holds_for_the_records_that_were_shown(app: Flask) -> None:
+    grace = {"name": "Grace Okafor", "birth_date": "1961-02-28"} | NORTH
+    ana, ben = app.test_client(), app.test_client(email="ben@example.org")
+    seen = [send(client, client.get(NEW), NEW, **grace) for client in (ana, ben)]
+    assert send(ana, seen[0], NEW, anyway="Twin sister.").location == "/cases/C-0003#said"
+    again = send(ben, seen[1], NEW, anyway="Twin sister.")
+    assert (again.status_code, "C-0003" in words(again)) == (200, True)
+    assert send(ben, again, NEW).location == "/cases/C-0004#said", "the reason stands there still"
+
+
+@pytest.fixture
+def on_either(place: Installation) -> Iterator[Flask]:
+    """The pages on each database."""
+    app = create_app(place.settings, lambda: place.now)
+    app.test_client_class = SignedInClient
+    yield app
+    desk(app).database.close()
+
+
+def opened_by_now(app: Flask) -> list[str]:
+    with desk(app).database.reading() as session:
+        return list(session.exec(select(Case.ref).order_by(col(Case.ref))))
+
+
+def test_clicks_at_the_same_moment_open_one_case(on_either: Flask) -> None:
+    ana, clients = on_either.test_client(), [on_either.test_client(email=None) for _ in range(4)]
+    page = ana.get(NEW)
+    cookie = ana.get_cookie(on_either.config["SESSION_COOKIE_NAME"])
+    for client in clients:
+        client.set_cookie(cookie.key, cookie.value)
+    locations: list[str | None] = []
+
+    def click(client: FlaskClient) -> None:
+        locations.append(send(client, page, NEW, name="Hanna Lind").location)
+
+    assert at_once(*[lambda client=client: click(client) for client in clients]) == []
+    assert locations == ["/cases/C-0001#said"] * 4
+    assert opened_by_now(on_either) == ["C-0001"]
+
+
+def test_of_colleagues_who_enter_one_patient_at_the_same_moment_one_is_asked(on_either: Flask) -> None:
+    clients = [on_either.test_client(email=f"{name}@example.org") for name in ("ana", "ben", "cy")]
+    pages = [client.get(NEW) for client in clients]
+    answers: list[TestResponse] = []
+
+    def enter(client: FlaskClient, page: TestResponse) -> None:
+        answers.append(send(client, page, NEW, name="Hanna Lind", birth_date="1970-01-01"))
+
+    works = [lambda client=client, page=page: enter(client, page) for client, page in zip(clients, pages, strict=True)]
+    assert at_once(*works) == []
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 303]
+    assert sum("Is it one of these?" in words(answer) for answer in answers) == 2
+    assert opened_by_now(on_either) == ["C-0001"]
 
 
 def test_nothing_is_told_of_a_patient_of_another_clinic(app: Flask) -> None:
