@@ -87,8 +87,9 @@ def record(
     data: dict[str, Any],
     version: int | None = None,
     event_id: str | None = None,
+    separates: bool = False,
 ) -> Recorded:
-    """Record one event of an open or closed case.
+    """Record one event of an open or closed case; ``separates``: it takes a merger back, and so does one on the other.
 
     A live change that meets a warning needs ``data.reasons``. Raises :class:`ChangeRefused` with the reasons,
     :class:`StaleVersion` where the case is no longer at ``version``, :class:`UnknownThing`.
@@ -98,7 +99,7 @@ def record(
         raise StaleVersion(f"the case is at version {case.version}, not {version}: somebody else changed it")
     before = events_of(writing.session, case)
     try:
-        change = propose(writing, case, before, kind, on, data, event_id)
+        change = propose(writing, case, before, kind, on, data, event_id, separates=separates)
         _require_reasons(change.plan, change.event)
     except Refused as refusal:
         raise ChangeRefused(*refusal.reasons) from refusal
@@ -122,6 +123,8 @@ def propose(
     on: date,
     data: dict[str, Any],
     event_id: str | None = None,
+    *,
+    separates: bool = False,
 ) -> Proposed:
     """What one more event would make of a case, of which ``before`` are the events. Nothing is written.
 
@@ -132,6 +135,8 @@ def propose(
     name = event_id or free_id(seq, {e.id for e in before})
     event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
     _check_event(writing, case, before, event)
+    if not separates and kind == "event:corrected" and merger_of(before, event) is not None:
+        raise Refused(ON_TWO)
     return Proposed(event, plan_after(pathway, before, event))
 
 
@@ -201,6 +206,20 @@ def check_correction(before: Iterable[Event], event: Event) -> None:
         raise Refused(f"the case has no event {quoted(event.data['event'])} to correct")
     if target.kind == "case:opened":
         raise Refused("the opening of a case cannot be corrected away")
+
+
+ON_TWO = (
+    "a merger stands on two records: a lead takes them apart on the page of the one that ended, or merges them again"
+)
+
+
+def merger_of(events: Iterable[Event], event: Event) -> Event | None:
+    """The merger that an event is, or that it takes back or brings back by corrections."""
+    named = {one.id: one for one in events}
+    found: Event | None = event
+    while found is not None and found.kind == "event:corrected":
+        found = named.get(str(found.data["event"]))
+    return found if found is not None and found.kind in ("case:merged", "case:joined") else None
 
 
 def _require_reasons(planned: Plan, event: Event) -> None:

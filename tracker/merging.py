@@ -36,11 +36,16 @@ def separate(writing: Writing, ref: str, *, on: date, reason: str) -> str:
         raise ChangeRefused(f"{ref} has not been merged into another record")
     into = str(merged.data["into"])
     _, other = _both(writing, ref, into)
-    cases.record(writing, ref=ref, kind="event:corrected", on=on, data={"event": merged.id, "reason": reason})
+    _take_back(writing, ref, merged, on, reason)
     for event in effective(cases.events_of(writing.session, other)):
         if event.kind == "case:joined" and event.data["case"] == ref:
-            cases.record(writing, ref=into, kind="event:corrected", on=on, data={"event": event.id, "reason": reason})
+            _take_back(writing, into, event, on, reason)
     return into
+
+
+def _take_back(writing: Writing, ref: str, event: Event, on: date, reason: str) -> None:
+    data = {"event": event.id, "reason": reason}
+    cases.record(writing, ref=ref, kind="event:corrected", on=on, data=data, separates=True)
 
 
 def merged_into(session: Session, ref: str) -> str | None:

@@ -319,6 +319,7 @@ def correct(file: CaseFile, event_id: str) -> Sheet | None:
         versioned=True,
         previewed=True,
         fixed={"event": event_id},
+        blocked=entry.fixed,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from tracker.casebook import CaseFile
+from tracker.cases import ON_TWO, merger_of
 from tracker.clock import local_date
 from web.contacts import channel_label, outcome_label
 from web.presenters import (
@@ -43,6 +44,8 @@ class Entry:
     actor: str
     correction: str
     effect: str
+    fixed: str = ""
+    """Why it cannot be struck out."""
 
 
 def entries(file: CaseFile) -> list[Entry]:
@@ -57,8 +60,26 @@ def entries(file: CaseFile) -> list[Entry]:
         by = undone.get(event.id)
         correction = f"Corrected on {in_words(by.on)} by {by.actor}: {by.data['reason']}" if by else ""
         effect = sentence(effects[event.id]) if event.id in effects else ""
-        found.append(Entry(event.id, event.on, title, detail, event.recorded_at, event.actor, correction, effect))
+        found.append(
+            Entry(
+                event.id,
+                event.on,
+                title,
+                detail,
+                event.recorded_at,
+                event.actor,
+                correction,
+                effect,
+                _fixed(file, event),
+            )
+        )
     return found
+
+
+def _fixed(file: CaseFile, event: Event) -> str:
+    if event.kind == "case:opened":
+        return "The opening of a case cannot be corrected away."
+    return f"{sentence(ON_TWO)}." if merger_of(file.events, event) else ""
 
 
 def with_reminders(told: Iterable[Entry], reminders: Iterable[ReminderRow], timezone: str) -> list[Entry]:

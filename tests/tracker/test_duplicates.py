@@ -123,6 +123,30 @@ def test_of_two_records_one_ends_and_the_other_goes_on(register: Installation) -
         assert all(case.head_mac != START for case in session.exec(select(Case)))
 
 
+def of_kind(place: Installation, ref: str, kind: str) -> str:
+    with place.database.reading() as session:
+        return next(e.id for e in reversed(cases.events_of(session, cases.find(session, ref))) if e.kind == kind)
+
+
+def test_a_merger_is_taken_back_on_both_records_or_not_at_all(register: Installation) -> None:
+    def strike_out(ref: str, kind: str) -> None:
+        data = {"event": of_kind(register, ref, kind), "reason": "slip"}
+        with pytest.raises(ChangeRefused, match="stands on two records"), register.writing() as writing:
+            cases.record(writing, ref=ref, kind="event:corrected", on=date(2026, 11, 21), data=data)
+
+    with register.writing() as writing:
+        merging.merge(writing, "N-3", "N-1", on=date(2026, 11, 20), reason="same patient")
+    strike_out("N-3", "case:merged")
+    strike_out("N-1", "case:joined")
+    with register.writing() as writing:
+        merging.separate(writing, "N-3", on=date(2026, 11, 21), reason="two patients after all")
+    strike_out("N-3", "event:corrected")
+    strike_out("N-1", "event:corrected")
+    with register.writing() as writing:
+        merging.merge(writing, "N-3", "N-1", on=date(2026, 11, 21), reason="the same after all")
+    assert standing(register, "N-3") == ("closed.merged", 0)
+
+
 def test_merged_records_are_found_by_either_name_and_by_either_number(register: Installation) -> None:
     with register.writing() as writing:
         merging.merge(writing, "N-2", "N-1", on=date(2026, 11, 20), reason="married, same number on the card")

@@ -190,6 +190,23 @@ def test_two_records_are_put_side_by_side_merged_and_taken_apart(app: Flask, fre
     assert [e.kind for e in events(fresh_register, "N-001")] == ["case:opened", "case:joined", "event:corrected"]
 
 
+def test_a_merger_is_not_struck_out_on_one_record(app: Flask, fresh_register: Register) -> None:
+    fresh_register.open("N-002", "2027-02-05", "Grace Okafor", state="advanced.monitoring")
+    client = app.test_client()
+    merge = "/cases/N-002/merge"
+    send(client, send(client, client.get(merge), merge, into="N-001"), merge, reason="Same patient.")
+    for ref in ("N-001", "N-002"):
+        page = client.get(f"/cases/{ref}")
+        assert f"/cases/{ref}/correct/e2" not in page.text
+        assert "Take the records apart" in words(page)
+        asked = client.get(f"/cases/{ref}/correct/e2")
+        assert "stands on two records" in words(asked)
+        known = form_on(asked, "/correct/e2")[1] | {"event": "e2"}
+        assert client.post(f"/cases/{ref}/undo", data=known).status_code == 303
+        assert events(fresh_register, ref)[-1].kind != "event:corrected"
+        assert "stands on two records" in words(client.get(f"/cases/{ref}"))
+
+
 def test_an_entry_of_the_merged_record_is_carried_over_once(app: Flask, fresh_register: Register) -> None:
     fresh_register.open("N-002", "2027-02-05", "Grace Okafor", state="advanced.monitoring")
     fresh_register.done("N-002", "2027-02-10", "ct", result="stable")
