@@ -11,7 +11,7 @@ from tracker import audit, passwords
 from tracker.access import IN_A_CLINIC, Role, Viewer
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import Account, Clinic, Membership, SignIn
-from tracker.writing import Writing
+from tracker.writing import Writing, added
 from workflows.limits import checked_email, is_fit, quoted
 
 LONGEST_NAME = 120
@@ -83,8 +83,9 @@ def add(
         raise ChangeRefused(str(error)) from None
     name = _fit_name(name)
     session = writing.session
+    taken = ChangeRefused(f"there is an account {quoted(address)} already")
     if session.exec(select(Account.id).where(Account.login == login_of(address))).first() is not None:
-        raise ChangeRefused(f"there is an account {quoted(address)} already")
+        raise taken
     if password is not None:
         passwords.check(password, address, name)
     account = Account(
@@ -95,8 +96,8 @@ def add(
         administrator=administrator,
         created_at=writing.now,
     )
-    session.add(account)
-    session.flush()
+    if not added(session, account):
+        raise taken
     audit.note(writing, "account:added", address, {"administrator": administrator})
     return account
 

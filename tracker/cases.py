@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from tracker import chain, follow_ups, pathways, tallies, terms
 from tracker.clock import local_date
 from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
 from tracker.models import Case, CaseEvent, Clinic, Patient, Person
 from tracker.projection import case_values, patient_values
-from tracker.writing import Writing
+from tracker.writing import Writing, added
 from workflows.errors import Refused
 from workflows.events import Event, checked_data, refuse_dates
 from workflows.history import as_of
@@ -251,7 +250,7 @@ def write_new(
         head_mac=chain.START,
         **case_values(planned),
     )
-    if not _added(writing.session, case):
+    if not added(writing.session, case):
         raise ChangeRefused(f"there already is a case {ref!r}")
     _append(writing, case, events)
     tallies.note_case(writing.session, None, tallies.standing(case))
@@ -313,7 +312,7 @@ def _event_row(writing: Writing, case: Case, event: Event) -> dict[str, Any]:
 
 def _patient(session: Session, data: dict[str, Any]) -> int:
     row = Patient(**patient_values(data))
-    if not _added(session, row):
+    if not added(session, row):
         raise ChangeRefused(f"there already is a patient {data['ref']!r}")
     return _id(row.id)
 
@@ -323,7 +322,7 @@ def clinic_id(session: Session, name: str, timezone: str) -> int:
     found = select(Clinic).where(Clinic.name == name)
     row = session.exec(found).first()
     if row is None:
-        _added(session, Clinic(name=name, timezone=timezone))
+        added(session, Clinic(name=name, timezone=timezone))
         row = session.exec(found).one()
     if row.timezone != timezone:
         raise ChangeRefused(f"clinic {name!r} is in {row.timezone}, not in {timezone}")
@@ -336,19 +335,8 @@ def person_id(session: Session, email: str | None) -> int | None:
         return None
     found = select(Person.id).where(Person.email == email)
     if session.exec(found).first() is None:
-        _added(session, Person(email=email))
+        added(session, Person(email=email))
     return _id(session.exec(found).one())
-
-
-def _added(session: Session, row: SQLModel) -> bool:
-    """Store a row with a name of its own; False where there is one already, be it from somebody at the same time."""
-    try:
-        with session.begin_nested():
-            session.add(row)
-            session.flush()
-    except IntegrityError:
-        return False
-    return True
 
 
 def _id(value: int | None) -> int:

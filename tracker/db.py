@@ -197,6 +197,15 @@ def _open_encrypted(path: Path, key: str) -> Any:
     return connection
 
 
+def one_at_a_time(session: Session, lock: int) -> None:
+    """Wait until no other transaction has this lock, and have it to the end of this one.
+
+    The embedded database has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
 def is_busy(error: OperationalError) -> bool:
     """Whether a write waited in vain for another one."""
     return "locked" in str(error.orig) or getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE

@@ -8,9 +8,10 @@ from datetime import date
 from difflib import SequenceMatcher
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
+from tracker.db import one_at_a_time
 from tracker.models import Case, CaseTerm, Patient
 from tracker.places import CasePlace, Scope, case_rows, place_of
 from tracker.terms import plain
@@ -45,13 +46,9 @@ class Candidate:
     why: str
 
 
-def one_at_a_time(session: Session) -> None:
-    """Wait for others who look for a patient and then open the case: it is found from here to the end of this one.
-
-    The embedded database has one writer at a time anyway.
-    """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+def find_alone(session: Session) -> None:
+    """Wait for others who look for a patient and then open the case: it is found from here to the end of this one."""
+    one_at_a_time(session, _LOCK)
 
 
 def candidates(session: Session, newcomer: Newcomer, clinics: frozenset[int]) -> list[Candidate]:

@@ -12,7 +12,7 @@ from tracker import audit, cases
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import IS_OPEN, Case, FollowUpRow, MeetingItem, Patient
 from tracker.places import ANY, Scope, case_rows
-from tracker.writing import Writing
+from tracker.writing import Writing, added
 from workflows.dates import in_words
 
 MOST = 100
@@ -99,7 +99,10 @@ def add(writing: Writing, ref: str, day: date, today: date, question: str = "") 
         item = MeetingItem(
             case_id=case.id or 0, clinic_id=case.clinic_id, on=day, added_by=writing.actor, added_at=writing.now
         )
-        audit.note(writing, "meeting:listed", ref, {"on": day.isoformat()})
+        if added(writing.session, item):
+            audit.note(writing, "meeting:listed", ref, {"on": day.isoformat()})
+        else:
+            item = writing.session.execute(found.with_for_update()).scalars().one()
     item.question = question or item.question
     writing.session.add(item)
     writing.session.flush()

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import ChosenColumns, SavedView, SearchWords
-from tracker.writing import Writing
+from tracker.writing import Writing, added
 from workflows.limits import quoted
 
 MOST = 30
@@ -40,11 +41,14 @@ def start_of(session: Session, account_id: int) -> SavedView | None:
 def save(writing: Writing, account_id: int, name: str, question: str) -> SavedView:
     """Keep filters under a name; a view of that name that there is holds them from now on."""
     name = _fit(name)
-    found = _named(writing.session, account_id, name)
+    named = _named(account_id, name)
+    found = writing.session.exec(named).first()
     if found is None:
         if len(views_of(writing.session, account_id)) >= MOST:
             raise ChangeRefused(f"there are {MOST} views already; delete one first")
         found = SavedView(account_id=account_id, name=name, question=question)
+        if not added(writing.session, found):
+            found = writing.session.exec(named).one()
     found.question = question
     writing.session.add(found)
     writing.session.flush()
@@ -54,7 +58,7 @@ def save(writing: Writing, account_id: int, name: str, question: str) -> SavedVi
 def rename(writing: Writing, account_id: int, number: int, name: str) -> SavedView:
     """Give a view another name; raises :class:`ChangeRefused` where another one has it."""
     view, name = own(writing.session, account_id, number), _fit(name)
-    other = _named(writing.session, account_id, name)
+    other = writing.session.exec(_named(account_id, name)).first()
     if other is not None and other.id != view.id:
         raise ChangeRefused(f"another view is called {quoted(name)}")
     view.name = name
@@ -89,8 +93,8 @@ def own(session: Session, account_id: int, number: int) -> SavedView:
     return view
 
 
-def _named(session: Session, account_id: int, name: str) -> SavedView | None:
-    return session.exec(select(SavedView).where(SavedView.account_id == account_id, SavedView.name == name)).first()
+def _named(account_id: int, name: str) -> SelectOfScalar[SavedView]:
+    return select(SavedView).where(SavedView.account_id == account_id, SavedView.name == name)
 
 
 def _fit(name: str) -> str:
@@ -113,8 +117,10 @@ def columns_of(session: Session, account_id: int) -> list[str] | None:
 
 def choose_columns(writing: Writing, account_id: int, names: Sequence[str]) -> None:
     """Remember which columns somebody wants."""
-    writing.session.merge(ChosenColumns(account_id=account_id, names=" ".join(names)))
-    writing.session.flush()
+    session, row = writing.session, ChosenColumns(account_id=account_id, names=" ".join(names))
+    if session.get(ChosenColumns, account_id) is not None or not added(session, row):
+        session.merge(row)
+        session.flush()
 
 
 # Searches --------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from tracker import cases, hand_overs, once, pathways
 from tracker.access import May, Role
 from tracker.clock import local_date
-from tracker.duplicates import Candidate, Newcomer, candidates, one_at_a_time
+from tracker.duplicates import Candidate, Newcomer, candidates, find_alone
 from tracker.errors import ChangeRefused
 from tracker.models import Case, Clinic
 from tracker.writing import Writing
@@ -135,7 +135,7 @@ def _open(place: Desk, answers: Answers) -> Response:
     found: list[Candidate] = []
     try:
         with desk().writing() as writing:
-            one_at_a_time(writing.session)
+            find_alone(writing.session)
             ref = _opened_before(writing.session, place, answers.data)
             if not ref:
                 found = candidates(writing.session, _newcomer(answers.data), viewer().clinics(May.WRITE))
