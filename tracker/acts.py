@@ -55,25 +55,36 @@ def apply(
 ) -> Applied:
     """Record what :data:`Make` says about the targets, in the caller's transaction, which has to be rolled back then.
 
-    Raises :class:`ChangeRefused` with the reasons: somebody was faster, the record would become untrue, or a follow-up
-    would stay open that was to be settled (``holds`` None) or would not be as asked (``holds`` false of it). Raises
-    :class:`UnknownThing` where there is no such case, or the follow-ups are not its own.
+    Raises :class:`ChangeRefused` with the reasons: somebody was faster, the form came before and said something else
+    or has been undone, the record would become untrue, or a follow-up would stay open that was to be settled
+    (``holds`` None) or would not be as asked (``holds`` false of it). Raises :class:`UnknownThing` where there is no
+    such case, or the follow-ups are not its own.
     """
     case = cases.locked(writing.session, ref)
     events = cases.events_of(writing.session, case)
-    earlier = _recorded(events, token)
+    earlier = recorded(events, token)
     if earlier:
+        _require_same(writing, ref, make([_row_of(writing, case, target) for target in targets]), earlier, token)
         return Applied(earlier, repeated=True)
     rows = [_still_open(writing, case, events, target) for target in targets]
-    recorded = tuple(_record(writing, ref, entry, f"{token}-{n}") for n, entry in enumerate(make(rows)))
+    made = tuple(_record(writing, ref, entry, f"{token}-{n}") for n, entry in enumerate(make(rows)))
     for row in rows:
         _require(writing, row, holds)
-    return Applied(recorded)
+    return Applied(made)
 
 
-def _recorded(events: Iterable[Event], token: str) -> tuple[str, ...]:
+def recorded(events: Iterable[Event], token: str) -> tuple[str, ...]:
+    """The ids of the events that the form of a token has recorded, in their order."""
     prefix = once.event_id(token) + "-"
     return tuple(event.id for event in events if event.id.startswith(prefix))
+
+
+def _require_same(writing: Writing, ref: str, entries: list[Entry], earlier: tuple[str, ...], token: str) -> None:
+    """That a form which comes again says what it said before; what is recorded once is not written again."""
+    if len(entries) != len(earlier):
+        raise ChangeRefused(once.OTHERWISE)
+    for n, entry in enumerate(entries):
+        _record(writing, ref, entry, f"{token}-{n}")
 
 
 def _record(writing: Writing, ref: str, entry: Entry, token: str) -> str:
@@ -87,13 +98,18 @@ def _record(writing: Writing, ref: str, entry: Entry, token: str) -> str:
     return outcome.event_id
 
 
-def _still_open(writing: Writing, case: Case, events: Iterable[Event], target: Target) -> FollowUpRow:
+def _row_of(writing: Writing, case: Case, target: Target) -> FollowUpRow:
     found = select(FollowUpRow).where(FollowUpRow.id == target.id).execution_options(populate_existing=True)
     row = writing.session.exec(found).first()
     if row is None:
         raise ChangeRefused("it is no longer planned; somebody has changed the case in the meantime")
     if row.case_id != case.id:
         raise UnknownThing(f"there is no follow-up {target.id} in this case")
+    return row
+
+
+def _still_open(writing: Writing, case: Case, events: Iterable[Event], target: Target) -> FollowUpRow:
+    row = _row_of(writing, case, target)
     if row.status != "open":
         raise ChangeRefused(ended(row, events))
     if target.due_on is not None and row.due_on != target.due_on:

@@ -18,6 +18,8 @@ from tracker.writing import Writing
 from workflows.errors import Refused as DataRefused
 from workflows.events import Event, checked_data, effective
 
+OTHERWISE = "this form was recorded already, and said something else then; send it once more to record both"
+UNDONE = "this form was recorded already, and has been undone since; send it once more to record it again"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _LATEST = 1000
 """Cases among which one is looked for that a form has opened: there is no index for it, and two clicks are close."""
@@ -90,6 +92,8 @@ def record_once(
         name = event_id(token)
         recorded = next((event for event in before if event.id == name), None)
         if recorded is not None:
+            if _is_undone(before, recorded):
+                return Refused((UNDONE,))
             return _again(writing, case, recorded, kind, on, data)
         if version is not None and version != case.version:
             return Stale(tuple(event for event in before if event.seq > version), case.version)
@@ -109,7 +113,11 @@ def _again(writing: Writing, case: Case, recorded: Event, kind: str, on: date, d
         return Refused(refusal.reasons)
     if same:
         return Repeated(recorded.id, case.version)
-    return Refused(("this form was recorded already, and said something else then; send it once more to record both",))
+    return Refused((OTHERWISE,))
+
+
+def _is_undone(events: list[Event], recorded: Event) -> bool:
+    return recorded.kind != "event:corrected" and recorded.id not in {event.id for event in effective(events)}
 
 
 def _refuse_idle_correction(before: list[Event], kind: str, data: dict[str, Any]) -> None:

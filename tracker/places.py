@@ -63,12 +63,17 @@ def case_rows(scope: Scope) -> Any:
 
 def open_items(scope: Scope) -> Any:
     """A SELECT of open follow-ups, each with case, patient, clinic and navigator."""
+    return follow_ups(scope).where(col(FollowUpRow.status) == "open")
+
+
+def follow_ups(scope: Scope) -> Any:
+    """The same of those that are settled too."""
     found = select(FollowUpRow, Case, Patient, Clinic, Person).select_from(FollowUpRow)
     found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
-    return within(found.where(col(FollowUpRow.status) == "open"), scope, col(FollowUpRow.clinic_id))
+    return within(found, scope, col(FollowUpRow.clinic_id))
 
 
 def within(found: Any, scope: Scope, clinic_id: Any) -> Any:

@@ -15,7 +15,7 @@ from tracker import lanes
 from tracker.clock import local_date
 from tracker.lanes import Asked, Filters, Order
 from tracker.models import Case, Clinic, FollowUpRow
-from tracker.places import ANY, Scope, open_items
+from tracker.places import ANY, Scope, follow_ups, open_items
 from tracker.queries import DueItem, due_item
 from workflows.limits import row_number
 
@@ -159,11 +159,17 @@ def _in_order(session: Session, asked: Asked, size: int) -> list[tuple[Any, ...]
     return sorted(found, reverse=asked.backwards)[:size]
 
 
-def items(session: Session, now: datetime, scope: Scope, ids: Sequence[int]) -> list[WorkItem]:
-    """These follow-ups in this order; those that are no longer open, or not within the scope, are left out."""
+def items(
+    session: Session, now: datetime, scope: Scope, ids: Sequence[int], *, settled: bool = False
+) -> list[WorkItem]:
+    """These follow-ups in this order; those that are not within the scope are left out.
+
+    So are those that are no longer open, unless those that are ``settled`` are asked for too.
+    """
     if not ids:
         return []
-    found = session.execute(open_items(scope).where(col(FollowUpRow.id).in_(ids)))
+    rows = follow_ups(scope) if settled else open_items(scope)
+    found = session.execute(rows.where(col(FollowUpRow.id).in_(ids)))
     by_id = {row.FollowUpRow.id: _item(row, now) for row in found}
     return [by_id[id_] for id_ in ids if id_ in by_id]
 

@@ -15,7 +15,7 @@ from tracker import acts as services
 from tracker import cases, colleagues, pathways, worklist
 from tracker.access import May
 from tracker.acts import Applied, Target
-from tracker.errors import ChangeRefused, UnknownThing
+from tracker.errors import ChangeRefused
 from tracker.models import FollowUpRow
 from tracker.once import new_token
 from tracker.words import count
@@ -65,7 +65,7 @@ def form(ref: str, act: str) -> Response:
         case = case_for(session, ref, May.WRITE)
         row = _row(session, target.id)
         if row is None or row.item.case_id != case.id:
-            return _too_late(session, ref, target)
+            return _too_late(ref, target)
         if what not in row.acts:
             return _elsewhere(ref)
         asked = what.ask(_subject(session, row.item))
@@ -80,24 +80,25 @@ def one(ref: str, act: str) -> Response:
     token = request.form.get("token", "")
     with desk().database.reading() as session:
         case = case_for(session, ref, May.WRITE)
-        row = _row(session, target.id)
-        if row is not None and row.item.case_id != case.id:
+        late = _row(session, target.id) is None
+        row = _row(session, target.id, settled=True)
+        if row is None:
+            return _too_late(ref, target)
+        if row.item.case_id != case.id:
             abort(404)
-        item = row.item if row else None
-        subject = _subject(session, item) if item else None
-        label = row.label if row else ""
-    if row is None or subject is None:
-        return _answer_late(what, ref, target, token)
+        subject = _subject(session, row.item)
     if what not in row.acts:
         return _elsewhere(ref)
     answers = fields.read(subject.pathway, what.ask(subject), request.form)
     if answers.problems:
-        return _show(Form(what, row, answers.fields, token, _back(ref)), refused=True)
+        shown = Form(what, row, answers.fields, token, _back(ref))
+        return _too_late(ref, target) if late else _show(shown, refused=True)
     try:
         done = _apply(what, ref, [target], subject, answers.data, token)
     except ChangeRefused as refusal:
-        return _show(Form(what, row, answers.fields, token, _back(ref), refusal.reasons), refused=True)
-    return _tell(what, ref, target, label, done)
+        shown = Form(what, row, answers.fields, new_token(), _back(ref), refusal.reasons)
+        return _too_late(ref, target) if late else _show(shown, refused=True)
+    return _tell(what, ref, target, row.label, done)
 
 
 def _apply(
@@ -129,9 +130,9 @@ def _target(text: str) -> Target:
         abort(400, "Which follow-up is meant is not said in the expected form. Open the list again.")
 
 
-def _row(session: Session, number: int) -> Row | None:
-    """The line of an open follow-up in a clinic where the person may record."""
-    found = worklist.items(session, desk().now(), scope(May.WRITE), [number])
+def _row(session: Session, number: int, *, settled: bool = False) -> Row | None:
+    """The line of an open follow-up, or of one that may be ``settled``, in a clinic where the person may record."""
+    found = worklist.items(session, desk().now(), scope(May.WRITE), [number], settled=settled)
     return present(session, found)[0] if found else None
 
 
@@ -165,15 +166,15 @@ def _show(form: Form, *, refused: bool = False) -> Response:
 
 def _tell(act: Act, ref: str, target: Target, label: str, done: Applied) -> Response:
     """What was recorded, with a way to undo it: in the line itself, or on the page that the person came from."""
-    words = f"{act.said}: {label}" if label else f"{act.said}."
+    words = f"{act.said}: {label}"
     undo = [f"{ref}~{event}" for event in done.events]
     if request.headers.get(_IN_LINE) != "true":
-        recording.say_of(ref if label else "", words, undo)
+        recording.say_of(ref, words, undo)
         return redirect(_back(ref) + "#said", 303)
     with desk().database.reading() as session:
         row = _row(session, target.id)
         columns = chosen_columns(session, len(scope(May.READ).clinics or ()))
-    told = f"{words} for {recording.patient_of(ref)}." if label else words
+    told = f"{words} for {recording.patient_of(ref)}."
     known = {"row": row, "target": target, "words": told, "undo": undo, "back": _back(ref)}
     return make_response(render_template("worklist_line.html", **known, columns=columns, all_columns=COLUMNS))
 
@@ -190,28 +191,10 @@ def _elsewhere(ref: str) -> Response:
 # Too late --------------------------------------------------------------------------------------------------
 
 
-def _answer_late(act: Act, ref: str, target: Target, token: str) -> Response:
-    """The follow-up is no longer open: by this very form, which came twice, or because somebody was faster."""
-    try:
-        with desk().writing() as writing:
-            done = services.apply(writing, ref=ref, targets=[target], make=lambda _: [], holds=None, token=token)
-    except ChangeRefused:
-        with desk().database.reading() as session:
-            return _too_late(session, ref, target)
-    except UnknownThing:
-        abort(404)
-    return _tell(act, ref, target, "", done)
-
-
-def _too_late(session: Session, ref: str, target: Target) -> Response:
+def _too_late(ref: str, target: Target) -> Response:
     """Who was faster, kindly; nothing has to be done any more."""
-    row = session.get(FollowUpRow, target.id)
-    case = cases.find(session, ref)
-    if row is None or row.case_id != case.id:
-        words = "This follow-up is no longer planned. Somebody has changed the case in the meantime."
-    else:
-        label = presenters.activity_label(pathways.pinned(session, case.pathway_digest), row.activity)
-        words = f"{label}: {services.ended(row, cases.events_of(session, case))}."
+    with desk().database.reading() as session:
+        words = _who_was_faster(session, ref, target)
     if request.headers.get(_IN_LINE) != "true":
         flash(words, "refused")
         return redirect(_back(ref) + "#said", 303)
@@ -221,6 +204,15 @@ def _too_late(session: Session, ref: str, target: Target) -> Response:
     answer.headers["HX-Retarget"] = f"#item-{target.id}"
     answer.headers["HX-Reswap"] = "outerHTML"
     return answer
+
+
+def _who_was_faster(session: Session, ref: str, target: Target) -> str:
+    row = session.get(FollowUpRow, target.id)
+    case = cases.find(session, ref)
+    if row is None or row.case_id != case.id:
+        return "This follow-up is no longer planned. Somebody has changed the case in the meantime."
+    label = presenters.activity_label(pathways.pinned(session, case.pathway_digest), row.activity)
+    return f"{label}: {services.ended(row, cases.events_of(session, case))}."
 
 
 # Several at once -------------------------------------------------------------------------------------------

@@ -58,6 +58,26 @@ def test_several_events_are_recorded_together_and_once(case: Installation) -> No
     assert target(case, "injection").due_on == date(2026, 12, 19)
 
 
+def test_a_form_that_was_changed_after_it_was_recorded_is_refused(case: Installation) -> None:
+    on, note = target(case, "injection"), Entry("note:added", TODAY, {"text": "120 mg"})
+    act(case, on, DONE, note)
+    before = kinds(case)
+    for other in ([DONE, Entry("note:added", TODAY, {"text": "90 mg"})], [DONE], [DONE, note, note]):
+        with pytest.raises(ChangeRefused, match="said something else then"):
+            act(case, on, *other)
+    assert kinds(case) == before
+
+
+def test_a_form_that_comes_again_after_it_was_undone_is_no_double_click(case: Installation) -> None:
+    on = target(case, "injection")
+    done = act(case, on, DONE)
+    with case.writing(NOW) as writing:
+        take_back(writing, ref="N-001", events=done.events, reason="undone", token="undo-token")
+    with pytest.raises(ChangeRefused, match="has been undone since"):
+        act(case, on, DONE)
+    assert act(case, on, DONE, token="another-token").repeated is False
+
+
 def test_where_one_is_refused_none_is_recorded(case: Installation) -> None:
     before = kinds(case)
     with pytest.raises(ChangeRefused, match="ki67_percent"):

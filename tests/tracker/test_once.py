@@ -50,6 +50,16 @@ def test_a_double_click_records_once_and_is_answered_alike(case: Installation) -
     assert notes(case) == ["hello"]
 
 
+def test_what_was_undone_since_is_no_double_click_and_undoing_it_twice_is(case: Installation) -> None:
+    note(case, "hello")
+    correction = {"event": "f-" + TOKEN, "reason": "undone"}
+    first, second = (record(case, "event:corrected", correction, "undo-token") for _ in range(2))
+    assert (type(first), type(second)) == (Done, Repeated)
+    again = note(case, "hello")
+    assert isinstance(again, Refused)
+    assert "undone since" in again.reasons[0]
+
+
 def test_a_form_that_was_changed_after_it_was_recorded_is_no_double_click(case: Installation) -> None:
     note(case, "hello")
     again = note(case, "hello again")

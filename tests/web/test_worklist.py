@@ -398,6 +398,36 @@ def test_a_double_click_records_once_and_is_answered_alike(ana: FlaskClient, own
     assert len(events(own, "N-002")) == before + 1
 
 
+def test_a_form_that_is_sent_again_with_another_date_is_refused_and_then_recorded(
+    ana: FlaskClient, own: Register
+) -> None:
+    target = item(own, "N-002", "visit")
+    act(ana, "N-002", "booked", target, **{"for": "2027-03-15"})
+    changed = act(ana, "N-002", "booked", target, **{"for": "2027-03-20"})
+    assert changed.status_code == 422
+    assert "said something else then" in changed.text
+    assert events(own, "N-002")[-1][1]["for"] == "2027-03-15"
+    act(ana, "N-002", "booked", target, token=token(changed.text, "token"), **{"for": "2027-03-20"})
+    assert events(own, "N-002")[-1][1]["for"] == "2027-03-20"
+
+
+def test_a_settled_line_that_is_sent_again_with_another_result_is_told_as_settled(
+    ana: FlaskClient, own: Register
+) -> None:
+    target = item(own, "N-002", "imaging")
+    said = {"on": "2027-03-11", "what": "ct"}
+    act(ana, "N-002", "done", target, **said, result="Stable", tumour_size_mm="12")
+    before = len(events(own, "N-002"))
+    ana.get("/worklist")
+    act(ana, "N-002", "done", target, **said, result="Stable", tumour_size_mm="12")
+    assert "Recorded as done: Imaging (CT or MRI) for Wei Zhang." in ana.get("/worklist?who=mine").text
+    act(ana, "N-002", "done", target, **said, result="Progression", tumour_size_mm="12")
+    page = ana.get("/worklist?who=mine").text
+    assert "done already on 11 Mar 2027, recorded by ana@example.org" in page
+    assert "Recorded as done" not in page
+    assert len(events(own, "N-002")) == before
+
+
 def test_completing_in_one_window_completes_in_the_other_which_says_so_kindly(
     app: Flask, ana: FlaskClient, own: Register
 ) -> None:
