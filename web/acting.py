@@ -237,11 +237,10 @@ def several(act: str) -> Response:
         flash("No line was ticked. Tick the lines that you mean, and then choose what to do.", "refused")
         return redirect(back + "#said", 303)
     with desk().database.reading() as session:
-        found = worklist.items(session, desk().now(), scope(May.WRITE), [target.id for target in targets])
-        rows = present(session, found)
+        token = request.form.get("token", "") or new_token()
+        rows = _rows(session, targets, token)
         subject = _common_subject(session, rows)
     known = {"act": what, "rows": rows, "gone": len(targets) - len(rows), "back": back}
-    token = request.form.get("token", "") or new_token()
     if "confirmed" not in request.form or not rows:
         return make_response(render_template("acts.html", **known, fields=what.ask(subject), token=token))
     answers = fields.read(subject.pathway, what.ask(subject), request.form)
@@ -249,6 +248,24 @@ def several(act: str) -> Response:
         return make_response(render_template("acts.html", **known, fields=answers.fields, token=token), 422)
     results, undo = _apply_each(what, rows, targets, subject, answers.data, token)
     return make_response(render_template("acts_report.html", **known, results=results, undo=undo))
+
+
+def _rows(session: Session, targets: Sequence[Target], token: str) -> list[Row]:
+    """The lines that are open, and those that this very form has settled when it came before: a double click."""
+    numbers, limits = [target.id for target in targets], scope(May.WRITE)
+    still_open = {item.id for item in worklist.items(session, desk().now(), limits, numbers)}
+    found = worklist.items(session, desk().now(), limits, numbers, settled=True)
+    return present(session, [one for one in found if one.id in still_open or _is_settled_by(session, one, token)])
+
+
+def _is_settled_by(session: Session, item: WorkItem, token: str) -> bool:
+    row = session.get_one(FollowUpRow, item.id)
+    return (row.ended_by or "").startswith(f"f-{_of_case(token, item)}-")
+
+
+def _of_case(token: str, item: WorkItem) -> str:
+    """The token of a form about several cases, for one of them."""
+    return f"{token}-{item.case_id}"
 
 
 def _common_subject(session: Session, rows: Sequence[Row]) -> Subject:
@@ -280,7 +297,7 @@ def _apply_each(
         if not able:
             continue
         try:
-            its_own = f"{token}-{able[0].item.case_id}"
+            its_own = _of_case(token, able[0].item)
             done = _apply(act, ref, [asked[row.item.id] for row in able], subject, answers, its_own)
         except ChangeRefused as refusal:
             results.append(Result(able, refusal.reasons))

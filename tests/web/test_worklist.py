@@ -542,13 +542,34 @@ def test_several_lines_are_done_at_once_with_one_report_and_one_undo(ana: FlaskC
     assert "this is settled by moving the case" in report
     assert [kind for kind, _ in events(own, "N-002")[-2:]] == ["activity:done", "activity:done"]
     assert [kind for kind, _ in events(own, "N-003")[-1:]] == ["activity:done"]
-    again = post(ana, "/worklist/acts/done", sent).text
-    assert "no longer open" in again
     entries = re.findall(r'name="entry" value="([^"]+)"', report)
     assert len(entries) == 3
     undo = post(ana, "/worklist/undo", {"entry": entries, "token": token(report, "token")}, follow_redirects=True)
     assert "Undone in 2 cases." in undo.text
     assert item(own, "N-002", "visit") == targets[0]
+
+
+def test_a_double_click_on_several_lines_is_answered_alike_and_can_be_undone(ana: FlaskClient, own: Register) -> None:
+    targets = [item(own, "N-002", "imaging"), item(own, "N-002", "visit"), item(own, "N-003", "visit")]
+    sent = {"item": targets, "confirmed": "1", "token": "d" * 16, "on": "2027-03-12"}
+    first, second = (post(ana, "/worklist/acts/done", sent).text for _ in range(2))
+    entries = [re.findall(r'name="entry" value="([^"]+)"', page) for page in (first, second)]
+    assert len(entries[0]) == 3
+    assert entries[0] == entries[1]
+    assert "somebody was faster" not in second
+    changed = post(ana, "/worklist/acts/done", sent | {"on": "2027-03-11"}).text
+    assert "said something else then" in changed
+    assert 'name="entry"' not in changed
+
+
+def test_what_a_colleague_has_settled_is_not_told_as_recorded_by_this_form(ana: FlaskClient, own: Register) -> None:
+    targets = [item(own, "N-002", "visit"), item(own, "N-003", "visit")]
+    act(ana, "N-002", "done", targets[0], on="2027-03-12")
+    sent = {"item": targets, "confirmed": "1", "token": "d" * 16, "on": "2027-03-12"}
+    for _ in range(2):
+        page = post(ana, "/worklist/acts/done", sent).text
+        assert "1 line was no longer open; somebody was faster." in page
+        assert len(re.findall(r'name="entry" value="N-003~', page)) == 1
 
 
 def test_a_case_is_handed_over_once_for_all_its_lines(app: Flask, ana: FlaskClient, own: Register) -> None:
