@@ -15,7 +15,7 @@ from tracker.access import May
 from tracker.casebook import CaseFile, CasePage, ToldReminder
 from tracker.places import Scope
 from web import arguments, case_view, charts, checklists, contacts, markers, presenters, reminder_rows, sheets, timeline
-from web.access import case_for, needs, scope, viewer
+from web.access import case_for, looked_at, needs, scope, viewer
 from web.dashboard import NOBODY, WANTS, case_rows, choose
 from web.desk import desk
 from workflows.errors import Refused
@@ -134,6 +134,7 @@ def _joined(session: Session, file: CaseFile) -> list[Joined]:
         other = casebook.case_file(session, ref, now=desk().now())
         standing = {event.id for event in effective(other.events) if sheets.can_be_carried(event)}
         carried = {event.id for event in file.events}
+        looked_at(other.row)
         entries = [e for e in timeline.entries(other) if e.id in standing]
         found.append(Joined(ref, [e for e in entries if f"f-{sheets.carried_token(ref, e.id)}" not in carried]))
     return found

@@ -214,7 +214,9 @@ def test_an_entry_of_the_merged_record_is_carried_over_once(app: Flask, fresh_re
     merge = "/cases/N-002/merge"
     send(client, send(client, client.get(merge), merge, into="N-001"), merge, reason="Same patient.")
     path = "/cases/N-001/carry/N-002/e2"
+    before = looks(fresh_register)
     assert path in client.get("/cases/N-001").text
+    assert sorted(looks(fresh_register)[len(before) :]) == [("N-001", "cases.show"), ("N-002", "cases.show")]
     seen = send(client, client.get(path), path)
     for _ in range(2):
         assert send(client, seen, path).status_code == 303
