@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tracker import leases, outbox, planned, tallies
+from tracker import leases, outbox, planned, tallies, views
 from tracker.balance import check_nightly
 from tracker.db import Database
 from tracker.digests import Sender, compose_digests
@@ -83,10 +83,15 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
 
 
 def nightly(database: Database, now: datetime) -> bool:
-    """Weigh the ledger, once for each UTC date; whether it was done now, by this process."""
+    """Weigh the ledger, once for each UTC date; whether it was done now, by this process.
+
+    Old searches are forgotten each time, so that no name stays much longer than it is needed.
+    """
     with leases.held(database, "nightly", now) as mine:
         if not mine:
             return False
+        with database.writing() as session:
+            views.forget_words(session, now)
         with database.writing() as session:
             if not check_nightly(session, now):
                 return False

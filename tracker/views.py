@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
@@ -129,18 +129,26 @@ def choose_columns(writing: Writing, account_id: int, names: Sequence[str]) -> N
 def keep_words(writing: Writing, account_id: int, words: str) -> str:
     """Keep what somebody looks for, for a working day; returns what stands for it in an address."""
     session = writing.session
-    session.execute(delete(SearchWords).where(col(SearchWords.at) < writing.now - _KEPT))
+    forget_words(session, writing.now)
     words = " ".join(words.replace("\0", "").split())[:_LONGEST_WORDS]
-    same = select(SearchWords.token).where(SearchWords.account_id == account_id, SearchWords.words == words)
-    token = session.exec(same).first()
-    if token is None:
-        token = secrets.token_hex(8)
-        session.add(SearchWords(token=token, account_id=account_id, words=words, at=writing.now))
-        session.flush()
-    return token
+    same = select(SearchWords).where(SearchWords.account_id == account_id, SearchWords.words == words)
+    kept = session.exec(same).first()
+    if kept is None:
+        kept = SearchWords(token=secrets.token_hex(8), account_id=account_id, words=words, at=writing.now)
+        session.add(kept)
+    kept.at = writing.now
+    session.flush()
+    return kept.token
 
 
-def words_of(session: Session, account_id: int, token: str) -> str | None:
+def words_of(session: Session, account_id: int, token: str, now: datetime) -> str | None:
     """What somebody looked for; None where it was somebody else, or too long ago."""
     found = session.get(SearchWords, token) if "\0" not in token else None
-    return found.words if found is not None and found.account_id == account_id else None
+    if found is None or found.account_id != account_id or found.at < now - _KEPT:
+        return None
+    return found.words
+
+
+def forget_words(session: Session, now: datetime) -> None:
+    """Remove what was looked for too long ago; it may be a name."""
+    session.execute(delete(SearchWords).where(col(SearchWords.at) < now - _KEPT))

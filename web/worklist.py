@@ -162,7 +162,7 @@ def _search(session: Session, question: Question, limits: Scope) -> tuple[str | 
     token = question.parts.get("found")
     if token is None:
         return None, None
-    words = views.words_of(session, viewer().account_id, token)
+    words = views.words_of(session, viewer().account_id, token, desk().now())
     return words, search.find(session, words, limits) if words else []
 
 

@@ -22,6 +22,7 @@ from tests.web.register import NOW, Register, empty_register, opened, seeded_reg
 from tracker import cases
 from tracker.access import Role
 from tracker.models import AuditEntry, FollowUpRow, Person, SearchWords
+from tracker.tick import nightly
 from web.csv_file import harmless
 from web.desk import desk
 
@@ -591,6 +592,26 @@ def test_nobody_of_another_clinic_is_handed_a_case(app: Flask, ana: FlaskClient,
 def test_without_a_tick_nothing_happens(ana: FlaskClient) -> None:
     answer = post(ana, "/worklist/acts/done", {}, follow_redirects=True)
     assert "No line was ticked." in answer.text
+
+
+def test_a_search_that_is_made_again_is_kept_for_another_working_day(
+    own: Register, make_app: Callable[..., Flask]
+) -> None:
+    def at(hours: int) -> FlaskClient:
+        return make_app(own, NOW + timedelta(hours=hours)).test_client()
+
+    first, again = (post(at(hours), "/worklist/search", {"words": "okafor"}).location for hours in (0, 11))
+    assert first == again
+    assert "Found by “okafor”" in at(23).get(again).text
+    assert "This search is too old." in at(24).get(again).text
+
+
+def test_the_words_of_a_search_are_forgotten_though_nobody_searches(ana: FlaskClient, own: Register) -> None:
+    post(ana, "/worklist/search", {"words": "okafor"})
+    for hours, left in ((12, 1), (13, 0), (14, 0)):
+        nightly(own.database, NOW + timedelta(hours=hours))
+        with own.database.reading() as session:
+            assert len(session.exec(select(SearchWords)).all()) == left
 
 
 def test_old_searches_are_forgotten(own: Register, make_app: Callable[..., Flask]) -> None:
