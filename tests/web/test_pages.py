@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -341,7 +342,15 @@ def test_a_fault_shows_and_logs_a_reference_and_nothing_of_the_patient(
 
 
 @pytest.mark.parametrize(
-    "error", [OperationalError("SELECT", {}, Exception("database is locked")), QueueTimeout("no connection is free")]
+    "error",
+    [
+        OperationalError("SELECT", {}, Exception("database is locked")),
+        OperationalError("SELECT", {}, psycopg.errors.LockNotAvailable()),
+        OperationalError("SELECT", {}, psycopg.errors.DeadlockDetected()),
+        OperationalError("SELECT", {}, psycopg.errors.SerializationFailure()),
+        QueueTimeout("no connection is free"),
+    ],
+    ids=lambda error: type(getattr(error, "orig", error)).__name__,
 )
 def test_a_busy_database_is_answered_503(
     seeded_app: Flask, monkeypatch: pytest.MonkeyPatch, error: SQLAlchemyError
@@ -353,6 +362,7 @@ def test_a_busy_database_is_answered_503(
     answer = seeded_app.test_client().get("/cases/N-001")
     assert answer.status_code == 503
     assert "The tracker is busy" in answer.text
+    assert "The database did not answer in time." in answer.text
     assert answer.headers["Retry-After"] == "30"
 
 
