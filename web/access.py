@@ -22,8 +22,6 @@ _log = structlog.get_logger()
 
 TOKEN = "token"  # noqa: S105  (the name of what the cookie holds)
 WANTED = "wanted"
-POLLED = "Tracker-Polled"
-"""A request with this header is the page's own, not the person's: it does not count as activity."""
 
 _MARK = "__access__"
 _FILES = ("static", "bootstrap.static")
@@ -218,7 +216,7 @@ _ENDED = "You are no longer signed in. Sign in to go on."
 
 def _keep_alive() -> None:
     found, place = signed_in(), desk()
-    if request.headers.get(POLLED) or place.now() - found.active_at < sign_ins.WRITTEN_EVERY:
+    if place.now() - found.active_at < sign_ins.WRITTEN_EVERY:
         return
     with place.database.writing() as database:
         sign_ins.touch(database, found.id, place.now())

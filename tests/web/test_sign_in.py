@@ -23,7 +23,7 @@ from tracker import accounts, links
 from tracker.access import Role
 from tracker.models import Account, AuditEntry, SignIn
 from web import create_app
-from web.access import POLLED, viewer
+from web.access import viewer
 from web.desk import desk
 
 ELLA = "ella@example.org"
@@ -342,15 +342,6 @@ def test_half_an_hour_without_doing_anything_ends_it(stranger: FlaskClient, cloc
     clock.pass_(minutes=29, seconds=59)
     assert is_in(stranger)
     clock.pass_(minutes=30)
-    assert not is_in(stranger)
-
-
-def test_a_page_that_asks_by_itself_does_not_prolong_it(stranger: FlaskClient, clock: Clock) -> None:
-    enter(stranger)
-    for _ in range(3):
-        clock.pass_(minutes=9)
-        assert stranger.get("/account", headers={POLLED: "1"}).status_code == 200
-    clock.pass_(minutes=3)
     assert not is_in(stranger)
 
 
