@@ -22,7 +22,7 @@ Answers = Mapping[str, Any]
 class Subject:
     """What a form is about: one or several open follow-ups. ``history`` is that of the case, if it is one follow-up.
 
-    ``today`` is the date at the clinic; ``activities`` and ``rules`` are those of the follow-ups.
+    ``today`` is the date at the clinic; ``activities`` are those of the follow-ups.
     """
 
     pathway: Pathway
@@ -38,7 +38,8 @@ class Act:
     """One thing to do. ``key`` presses it on the line with the focus; ``said`` is what is told when it is recorded.
 
     ``of_case``: it is about the whole case, and recorded once for several follow-ups of one. ``moves``: what it says
-    depends on when the follow-up is due. ``settles``: the follow-up is no longer open afterwards.
+    depends on when the follow-up is due. ``holds``: what has to be true of the follow-up afterwards, by the answers;
+    None where it is no longer open then.
     """
 
     name: str

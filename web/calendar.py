@@ -25,8 +25,9 @@ pages = Blueprint("calendar", __name__, url_prefix="/calendar")
 
 VIEWS = ("month", "week", "day")
 OF_A_DAY = 8
-"""Follow-ups of a day that a week shows; the day itself has all of them."""
+"""Follow-ups of a day that a week shows."""
 OF_A_PAGE = 100
+"""Appointments that the day itself shows, and as many that are due."""
 _WEEK = 7
 _NAMED = 3
 _HEAVY = (0, 2, 5, 10)

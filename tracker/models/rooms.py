@@ -41,7 +41,10 @@ class FollowUpChange(Table, table=True):
 
 
 class CaseChange(Table, table=True):
-    """Open cases that came or went, with their state and what they want; rows are only ever added."""
+    """Cases, open or closed, that came (``number`` > 0) or went, with their state and what they want.
+
+    Rows are only ever added.
+    """
 
     __tablename__ = "case_change"
 
