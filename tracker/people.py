@@ -194,6 +194,16 @@ def set_back(writing: Writing, email: str, on: date | None = None) -> tuple[Pers
     return person, day
 
 
+def end_absence(writing: Writing, email: str, from_on: date) -> date | None:
+    """End the absence that begins, or has begun, on a date; returns its last day until now, None if there is none."""
+    person = _person(writing, email)
+    today = today_of(writing.session, person, writing.now)
+    until = next((a.until_on for a in absences(writing.session, person, today) if a.from_on == from_on), None)
+    if until is not None:
+        set_back(writing, email, max(from_on, today))
+    return until
+
+
 def _person(writing: Writing, email: str) -> Person:
     """The person of an address, whose absences nobody else changes meanwhile."""
     person = writing.session.exec(select(Person).where(Person.email == email).with_for_update(key_share=True)).first()

@@ -164,6 +164,27 @@ def absence(number: int) -> Response:
     return back
 
 
+@pages.post("/<int(max=2147483647):number>/end-absence")
+@needs(May.WRITE)
+def end_absence(number: int) -> Response:
+    """Somebody is back before an absence ends, or stays after all."""
+    with desk().database.reading() as session:
+        givers = _givers(session)
+    if number not in givers:
+        abort(404)
+    try:
+        first = iso_day(request.form.get("from", ""))
+    except ValueError:
+        abort(400)
+    with desk().writing() as writing:
+        ended = people.end_absence(writing, givers[number], first)
+    if ended is None:
+        flash("That absence is not noted any more.", "refused")
+    else:
+        flash(f"The absence of {givers[number]} from {in_words(first)} to {in_words(ended)} is ended.", "done")
+    return redirect(url_for("hand_over.index", person=number), 303)
+
+
 # Who and what ----------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,7 @@ TABLE: dict[str, str | May] = {
     "POST hand_over.absence": WRITE,
     "POST hand_over.act": WRITE,
     "POST hand_over.call_off": WRITE,
+    "POST hand_over.end_absence": WRITE,
     "GET health.healthz": OPEN,
     "GET health.readyz": OPEN,
     "GET htmx.static": OPEN,
@@ -124,6 +125,7 @@ MAY: dict[str, set[May]] = {
 }
 """What each role may in North, where each of them has it and no other; nobody has an account and no role."""
 
+OF_PERSON = ("hand_over.act", "hand_over.absence", "hand_over.call_off", "hand_over.end_absence")
 ENDS_THE_SIGN_IN = {"POST sign_in.leave"}
 IN_THE_FORM = ("POST meeting.add", "POST meeting.decide", "POST meeting.take_off")
 """Here the case is not named by the address, but in the form."""
@@ -177,7 +179,7 @@ def every_rule(app: Flask) -> dict[str, Rule]:
 def address(app: Flask, name: str, thing: dict[str, Any]) -> str:
     """The address of a rule that names a thing; what names no clinic's thing is a number or a word that fits."""
     rule = every_rule(app)[name]
-    of_person = dict.fromkeys(("hand_over.act", "hand_over.absence", "hand_over.call_off"), "person")
+    of_person = dict.fromkeys(OF_PERSON, "person")
     number = {"outbox.decide": "message"} | of_person
     known: dict[str, Any] = {
         "filename": "tracker.css",
@@ -206,9 +208,7 @@ def ask(client: FlaskClient, name: str, where: str, **form: str) -> TestResponse
 
 
 def names_a_thing(rule: Rule) -> bool:
-    return bool({"ref", "case_id"} & rule.arguments) or rule.endpoint in (
-        "outbox.decide", "hand_over.act", "hand_over.absence", "hand_over.call_off",
-    )  # fmt: skip
+    return bool({"ref", "case_id"} & rule.arguments) or rule.endpoint in ("outbox.decide", *OF_PERSON)
 
 
 def without_reference(answer: TestResponse) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from shutil import copytree
 
@@ -17,9 +19,10 @@ from werkzeug.test import TestResponse
 from tests.web.forms import form_on
 from tests.web.people import ANA, sign_in, token_for
 from tests.web.register import NOW, Register, opened, seeded_register
-from tracker import hand_overs, planned
-from tracker.models import CaseEvent
+from tracker import hand_overs, people, planned
+from tracker.models import Absence, AuditEntry, CaseEvent
 from web.desk import desk
+from workflows.dates import in_words
 
 MakeApp = Callable[..., Flask]
 TODAY = "2027-03-12"
@@ -298,6 +301,36 @@ def test_an_absence_names_a_stand_in(at_desk: FlaskClient) -> None:
     assert "Away from 15 Mar 2027 to 19 Mar 2027; ben@example.org stands in" in said(at_desk.get("/hand-over").text)
     at_desk.post(action, data=fields | {"from": "", "until": "2027-03-19"})
     assert "Give the first and the last day" in at_desk.get("/hand-over").text
+
+
+@pytest.mark.parametrize("first", [TODAY, "2027-03-20"])
+def test_an_absence_with_a_wrong_last_day_is_ended_and_noted_anew(at_desk: FlaskClient, first: str) -> None:
+    note, fields = form_on(at_desk.get("/hand-over"), "/absence")
+    at_desk.post(note, data=fields | {"from": first, "until": "2028-03-26"})
+    end, given = form_on(at_desk.get("/hand-over"), "/end-absence")
+    for _ in range(2):
+        assert at_desk.post(end, data=given).status_code == 303
+    page = said(at_desk.get("/hand-over").text)
+    assert f"The absence of ana@example.org from {in_words(date.fromisoformat(first))} to 26 Mar 2028 is ended." in page
+    assert "That absence is not noted any more." in page
+    assert "Away from" not in page
+    at_desk.post(note, data=fields | {"from": first, "until": "2027-03-26"})
+    assert "to 26 Mar 2027; the lead hears" in said(at_desk.get("/hand-over").text)
+    with desk(at_desk.application).database.reading() as session:
+        entry = session.exec(select(AuditEntry).where(AuditEntry.kind == "person:back")).one()
+    assert (entry.actor, entry.subject) == (ANA, ANA)
+    assert json.loads(entry.data)["was"]["from"] == first
+
+
+def test_an_absence_that_has_begun_ends_the_day_before_today(own: Register, make_app: MakeApp) -> None:
+    with own.database.writing() as session:
+        people.set_away(own.write(session, now=NOW - timedelta(days=2)), ANA, date(2027, 3, 10), date(2027, 3, 26))
+    at_desk = sign_in(make_app(own).test_client())
+    end, given = form_on(at_desk.get("/hand-over"), "/end-absence")
+    assert at_desk.post(end, data=given | {"from": "soon"}).status_code == 400
+    at_desk.post(end, data=given)
+    with own.database.reading() as session:
+        assert session.exec(select(Absence.until_on)).one() == date(2027, 3, 11)
 
 
 # Around every page -----------------------------------------------------------------------------------------
