@@ -92,6 +92,12 @@ def successors(session: Session, clinics: Iterable[int], but: str) -> list[str]:
     return list(session.execute(found.order_by(col(Account.email))).scalars())
 
 
+def at_home_in_each(session: Session, emails: Iterable[str], clinics: Iterable[int]) -> list[str]:
+    """Those of these people who may look after cases of every one of some clinics."""
+    there = [set(successors(session, [clinic], "")) for clinic in clinics]
+    return [email for email in emails if all(email in some for some in there)]
+
+
 def may_take(session: Session, email: str, clinic_id: int) -> bool:
     """Whether somebody may look after cases of a clinic."""
     return email in successors(session, [clinic_id], "")

@@ -35,9 +35,10 @@ _FARTHEST = timedelta(days=731)
 
 @dataclass(frozen=True, slots=True)
 class Giver:
-    """Whose cases are looked at: their number and address, their cases, and who could take them.
+    """Whose cases are looked at: their number and address, their cases, and who could take them or stand in.
 
-    ``burdens`` are the first so many of ``total`` cases.
+    ``burdens`` are the first so many of ``total`` cases. An absence is one of every clinic: ``stand_ins`` are those
+    who can open whatever they would hear of.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Giver:
     total: int
     states: dict[str, str]
     takers: list[str]
+    stand_ins: list[str]
     absences: list[Absence]
     intents: list[Intent]
 
@@ -146,9 +148,9 @@ def absence(number: int) -> Response:
         givers = _givers(session)
         if number not in givers:
             abort(404)
-        takers = _giver(session, number, givers[number], _today(session)).takers
+        stand_ins = _giver(session, number, givers[number], _today(session)).stand_ins
     given, back = request.form, redirect(url_for("hand_over.index", person=number), 303)
-    if given.get("stand_in") and given["stand_in"] not in takers:
+    if given.get("stand_in") and given["stand_in"] not in stand_ins:
         flash("Choose somebody of the list to stand in.", "refused")
         return back
     try:
@@ -206,9 +208,19 @@ def _giver(session: Session, number: int, email: str, today: date) -> Giver:
     states = {b.state: presenters.state_label(pathways.pinned(session, b.pathway), b.state) for b in burdens}
     clinics = {burden.clinic_id for burden in burdens} or scope(May.WRITE).clinics or ()
     person = session.exec(select(Person).where(col(Person.id) == number)).one()
-    away = people.absences(session, person, today)
     takers = hand_overs.successors(session, clinics, email)
-    return Giver(number, email, burdens, total, states, takers, away, planned.intents(session, number, limits))
+    heard_of = [clinic.id for clinic in people.clinics_of(session, person) if clinic.id is not None]
+    return Giver(
+        number=number,
+        email=email,
+        burdens=burdens,
+        total=total,
+        states=states,
+        takers=takers,
+        stand_ins=hand_overs.at_home_in_each(session, takers, heard_of),
+        absences=people.absences(session, person, today),
+        intents=planned.intents(session, number, limits),
+    )
 
 
 def _today(session: Session) -> date:

@@ -17,10 +17,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from tests.web.forms import form_on
-from tests.web.people import ANA, sign_in, token_for
-from tests.web.register import NOW, Register, opened, seeded_register
+from tests.web.people import ANA, person, sign_in, token_for
+from tests.web.register import NOW, SOUTH, Register, opened, seeded_register
 from tracker import hand_overs, people, planned
-from tracker.models import Absence, AuditEntry, CaseEvent
+from tracker.access import Role
+from tracker.models import Absence, AuditEntry, CaseEvent, Person
 from web.desk import desk
 from workflows.dates import in_words
 
@@ -79,7 +80,6 @@ def test_every_link_of_the_dashboard_leads_somewhere(client: FlaskClient) -> Non
 
 def test_a_navigator_who_leads_nothing_sees_their_own_first(register: Register, make_app: MakeApp) -> None:
     from tracker import accounts
-    from tracker.access import Role
     from web.desk import desk
 
     app = make_app(register)
@@ -320,6 +320,31 @@ def test_an_absence_with_a_wrong_last_day_is_ended_and_noted_anew(at_desk: Flask
         entry = session.exec(select(AuditEntry).where(AuditEntry.kind == "person:back")).one()
     assert (entry.actor, entry.subject) == (ANA, ANA)
     assert json.loads(entry.data)["was"]["from"] == first
+
+
+def test_nobody_stands_in_who_may_not_open_every_case_that_they_would_hear_of(own: Register, make_app: MakeApp) -> None:
+    app = make_app(own)
+    lead, near, far = "lea@example.org", "carl@example.org", "dora@example.org"
+    north = {"North": {Role.NAVIGATOR}}
+    person(desk(app), lead, {"North": {Role.LEAD}})
+    person(desk(app), near, north)
+    person(desk(app), far, north | {"South": {Role.CLINICIAN}})
+    own.open("S-009", "2026-06-01", "Seen in both", **(SOUTH | {"navigator": ANA}))
+    at_desk = sign_in(app.test_client(), lead)
+    with own.database.reading() as session:
+        number = session.exec(select(Person.id).where(Person.email == ANA)).one()
+    page = at_desk.get(f"/hand-over?person={number}")
+    taken_over, stand_in = page.text.split('id="stand_in"')
+    assert near in taken_over
+    assert far in taken_over
+    assert near not in stand_in
+    assert far in stand_in
+    action, fields = form_on(page, "/absence")
+    days = {"from": "2027-03-15", "until": "2027-03-19"}
+    at_desk.post(action, data=fields | days | {"stand_in": near})
+    assert "Choose somebody of the list to stand in." in at_desk.get("/hand-over").text
+    at_desk.post(action, data=fields | days | {"stand_in": far})
+    assert f"{far} stands in" in said(at_desk.get(f"/hand-over?person={number}").text)
 
 
 def test_an_absence_that_has_begun_ends_the_day_before_today(own: Register, make_app: MakeApp) -> None:
