@@ -15,10 +15,11 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from tracker import audit, hand_overs
+from tracker import accounts, audit, hand_overs
+from tracker.access import May
 from tracker.clock import local_date
 from tracker.db import Database, one_at_a_time
-from tracker.errors import ChangeRefused
+from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import Case, Clinic, Person, PlannedHandOver
 from tracker.places import Scope
 from tracker.secret import Secret
@@ -147,7 +148,20 @@ def _carry_out(session: Session, secret: Secret, number: int, now: datetime) -> 
 def _hand_over(w: Writing, case: Case, row: PlannedHandOver) -> tuple[str, ...]:
     if not hand_overs.may_take(w.session, row.to, case.clinic_id):
         return (f"{row.to} has no role in this clinic any more",)
+    if not _may_give(w.session, row, case.clinic_id):
+        return (f"{row.actor}, who planned it, may not hand over this case any more",)
     try:
         return hand_overs.hand_one(w, case.ref, row.to, row.on, row.reason, row.token)
     except ChangeRefused as refusal:
         return refusal.reasons
+
+
+def _may_give(session: Session, row: PlannedHandOver, clinic_id: int) -> bool:
+    """Whether whoever planned it still may: their own cases if they may write there, somebody else's if they lead."""
+    try:
+        account = accounts.of(session, row.actor)
+    except UnknownThing:
+        return False
+    own = session.get_one(Person, row.from_id).email == row.actor
+    who = accounts.viewer_of(session, account)
+    return account.disabled_at is None and who.may(May.WRITE if own else May.LEAD, clinic_id)

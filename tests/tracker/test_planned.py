@@ -18,28 +18,36 @@ from tracker.models import AuditEntry, Case, CaseEvent, Clinic, Person, PlannedH
 from tracker.places import ANY, Scope
 from tracker.writing import Writing
 
-BEN, DAY, TOKEN = "ben@example.org", date(2026, 12, 1), "0123456789abcdef"
+ANA, BEN, LEA = "ana@example.org", "ben@example.org", "lea@example.org"
+DAY, TOKEN = date(2026, 12, 1), "0123456789abcdef"
 EVE = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
 MORNING = datetime(2026, 12, 1, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def caseload(place: Installation) -> Installation:
-    """Three cases of Ana's; Ben may take them."""
+    """Three cases of Ana's; Ben may take them, and Lea, who leads the clinic, may hand them over."""
     place.replay(lanreotide("N-001") + lanreotide("N-002") + lanreotide("N-003"))
-    with place.writing() as writing:
-        account = accounts.add(writing, BEN)
-        for clinic in writing.session.exec(select(Clinic)):
-            accounts.set_roles(writing, account, clinic.name, {Role.NAVIGATOR})
+    for email, role in ((ANA, Role.NAVIGATOR), (BEN, Role.NAVIGATOR), (LEA, Role.LEAD)):
+        with place.writing() as writing:
+            accounts.add(writing, email)
+        give(place, email, role)
     return place
 
 
+def give(place: Installation, email: str, *roles: Role) -> None:
+    """These roles and no other."""
+    with place.writing() as writing:
+        for clinic in writing.session.exec(select(Clinic)):
+            accounts.set_roles(writing, accounts.of(writing.session, email), clinic.name, set(roles))
+
+
 def ana(writing: Writing) -> Person:
-    return writing.session.exec(select(Person).where(Person.email == "ana@example.org")).one()
+    return writing.session.exec(select(Person).where(Person.email == ANA)).one()
 
 
-def plan(place: Installation, *refs: str, to: str = BEN, on: date = DAY, token: str = TOKEN) -> None:
-    with place.writing(actor="lea@example.org") as writing:
+def plan(place: Installation, *refs: str, to: str = BEN, on: date = DAY, token: str = TOKEN, actor: str = LEA) -> None:
+    with place.writing(actor=actor) as writing:
         ids = [cases.find(writing.session, ref).id or 0 for ref in refs]
         planned.plan(writing, giver=ana(writing), case_ids=ids, to=to, on=on, reason="leave", token=token)
 
@@ -67,7 +75,7 @@ def test_cases_go_when_the_day_has_come_and_no_second_time(caseload: Installatio
     assert intents(caseload) == []
     with caseload.database.reading() as session:
         told = list(session.exec(select(CaseEvent).where(CaseEvent.kind == "case:handed_over")))
-        assert [(event.on, event.actor) for event in told] == [(DAY, "lea@example.org")] * 2
+        assert [(event.on, event.actor) for event in told] == [(DAY, LEA)] * 2
         assert '"reason":"leave"' in told[0].data
         assert verify(session, now=MORNING, chain_key=caseload.secret.derive("event chain")).wrong == []
 
@@ -100,6 +108,39 @@ def test_who_has_no_role_any_more_takes_nothing_and_it_is_said(caseload: Install
         caseload.tick(MORNING)
     assert intents(caseload) == [(BEN, DAY, 1, f"{BEN} has no role in this clinic any more")]
     assert navigators(caseload)["N-001"] == "ana"
+
+
+@pytest.mark.parametrize("actor, now", [(LEA, Role.NAVIGATOR), (LEA, Role.AUDITOR), (ANA, Role.AUDITOR)])
+def test_nothing_goes_in_the_name_of_somebody_who_may_not_hand_it_over_any_more(
+    caseload: Installation, actor: str, now: Role
+) -> None:
+    plan(caseload, "N-001", actor=actor)
+    give(caseload, actor, now)
+    caseload.tick(MORNING)
+    assert intents(caseload) == [(BEN, DAY, 1, f"{actor}, who planned it, may not hand over this case any more")]
+    assert navigators(caseload)["N-001"] == "ana"
+
+
+@pytest.mark.parametrize("actor", [LEA, ANA])
+def test_nothing_goes_in_the_name_of_an_account_that_is_disabled(caseload: Installation, actor: str) -> None:
+    plan(caseload, "N-001", actor=actor)
+    with caseload.writing() as writing:
+        accounts.disable(writing, accounts.of(writing.session, actor))
+    caseload.tick(MORNING)
+    assert "any more" in intents(caseload)[0][3]
+    assert navigators(caseload)["N-001"] == "ana"
+
+
+def test_nothing_goes_in_the_name_of_nobody(caseload: Installation) -> None:
+    plan(caseload, "N-001", actor="gone@example.org")
+    caseload.tick(MORNING)
+    assert "gone@example.org, who planned it" in intents(caseload)[0][3]
+
+
+def test_a_navigator_hands_over_their_own_without_leading_anybody(caseload: Installation) -> None:
+    plan(caseload, "N-001", actor=ANA)
+    caseload.tick(MORNING)
+    assert navigators(caseload)["N-001"] == "ben"
 
 
 def test_a_day_before_the_case_began_is_refused_in_words(caseload: Installation) -> None:
