@@ -93,7 +93,7 @@ def _look(key: bytes, row: CaseLook, email: str, ref: str, clinic: str) -> SeenL
 
 
 def entries(session: Session, asked: Question, after: int | None, size: int) -> Page[SeenEntry]:
-    """Entries of the chain that are about the clinics: about them, their people, or their messages.
+    """Entries of the chain that are about the clinics: about them, their people, messages, or cases.
 
     Who reads the audit of every clinic sees every entry, those of no clinic too.
     """
@@ -121,10 +121,12 @@ def _about(clinics: frozenset[int]) -> Any:
         .where(col(OutboxMessage.id) == number, col(Digest.clinic_id).in_(mine))
     )
     subject, kind = col(AuditEntry.subject), col(AuditEntry.kind)
+    of_case = exists(select(col(Case.id)).where(col(Case.ref) == subject, col(Case.clinic_id).in_(mine)))
     return or_(
         and_(kind.like("clinic:%"), subject.in_(named)),
         and_(kind.like("mail:%"), of_message),
-        and_(kind.like("person:%"), or_(subject.in_(navigators), subject.in_(members))),
+        and_(kind.like("meeting:%"), of_case),
+        and_(or_(kind.like("person:%"), kind.like("caseload:%")), or_(subject.in_(navigators), subject.in_(members))),
         and_(or_(kind.like("account:%"), kind.like("sign-in:%"), kind.like("%:exported")), subject.in_(members)),
     )
 
