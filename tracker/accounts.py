@@ -170,10 +170,10 @@ def enable(writing: Writing, account: Account) -> None:
 
 
 def _refuse_last_administrator(session: Session, account: Account) -> None:
-    others = select(Account.id).where(
-        col(Account.administrator), col(Account.disabled_at).is_(None), Account.id != account.id
-    )
-    if session.exec(others).first() is None:
+    """All of them are locked, the account's own too, in one order: two could else each go by the other."""
+    active = select(Account.id).where(col(Account.administrator), col(Account.disabled_at).is_(None))
+    found = session.exec(active.order_by(col(Account.id)).with_for_update()).all()
+    if not set(found) - {account.id}:
         raise ChangeRefused(f"{account.email} is the only administrator; make somebody else one first")
 
 

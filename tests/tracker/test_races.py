@@ -195,6 +195,24 @@ def test_a_view_saved_twice_at_once_is_kept_once(place: Installation) -> None:
         assert sorted(view.name for view in views.views_of(session, number)) == ["Late", "Mine", "New"]
 
 
+def test_of_two_administrators_who_disable_each_other_at_once_one_stays(place: Installation) -> None:
+    emails = ["ana@example.org", "ben@example.org"]
+    with place.writing() as writing:
+        for email in emails:
+            accounts.add(writing, email, administrator=True)
+
+    def disable(email: str) -> None:
+        with place.writing() as writing:
+            accounts.disable(writing, accounts.of(writing.session, email))
+
+    for _ in range(5):
+        raised = at_once(*[lambda email=email: disable(email) for email in emails])
+        assert [type(error) for error in raised] == [ChangeRefused]
+        with place.writing() as writing:
+            for email in emails:
+                accounts.enable(writing, accounts.of(writing.session, email))
+
+
 def test_an_empty_database_made_ready_by_several_at_once_is_made_ready_once(
     postgres: "Postgres", tmp_path: Path
 ) -> None:
