@@ -21,7 +21,7 @@ _ALIKE, _NEARLY_SAME = 0.75, 0.85
 """How similar two parts of a name are to be taken for one, with the same birth date and with one that has a slip."""
 _LOCK = 0x74776963  # any number, as long as every process takes the same
 _SAME_DAY = 2000
-"""Patients of one birth date and its slips who are compared: in a million there are about that many."""
+"""Patients of one birth date, and of its slips, who are compared: in a million there are about that many slips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _same_number(session: Session, newcomer: Newcomer, clinics: frozenset[int]) 
     known = select(col(CaseTerm.case_id)).where(
         col(CaseTerm.clinic_id).in_(sorted(clinics)), col(CaseTerm.term).in_(numbers)
     )
-    for row in session.execute(_of(clinics).where(col(Case.id).in_(known)).limit(MOST)):
+    for row in _rows(session, _of(clinics).where(col(Case.id).in_(known)), MOST):
         yield _candidate(row, "The same number")
 
 
@@ -76,13 +76,12 @@ def _same_person(session: Session, newcomer: Newcomer, clinics: frozenset[int]) 
     if newcomer.birth_date is None:
         yield from _same_name(session, newcomer, clinics)
         return
-    days = [newcomer.birth_date, *slips(newcomer.birth_date)]
-    rows = session.execute(_of(clinics).where(col(Patient.birth_date).in_(days)).limit(_SAME_DAY))
-    found = [(row, _likeness(newcomer, row.Patient)) for row in rows]
-    for row, why in sorted(found, key=lambda one: one[1] != _WHY_SAME_DAY):
-        if why:
-            yield _candidate(row, why)
-    yield from (one for one in _same_name(session, newcomer, clinics) if one.birth_date is None)
+    for days in ([newcomer.birth_date], slips(newcomer.birth_date)):
+        for row in _rows(session, _of(clinics).where(col(Patient.birth_date).in_(days)), _SAME_DAY):
+            why = _likeness(newcomer, row.Patient)
+            if why:
+                yield _candidate(row, why)
+    yield from _same_name(session, newcomer, clinics)
 
 
 _WHY_SAME_DAY = "A similar name, and the same birth date"
@@ -97,7 +96,7 @@ def _likeness(newcomer: Newcomer, patient: Patient) -> str:
 
 
 def _same_name(session: Session, newcomer: Newcomer, clinics: frozenset[int]) -> Iterator[Candidate]:
-    """Cases in which every part of the name stands just so."""
+    """Cases in which every part of the name stands just so; with a birth date to compare, those without one."""
     parts = sorted({plain(part) for part in newcomer.name.split()} - {""})
     if len(parts) < 2:
         return
@@ -107,8 +106,15 @@ def _same_name(session: Session, newcomer: Newcomer, clinics: frozenset[int]) ->
             col(CaseTerm.clinic_id).in_(sorted(clinics)), col(CaseTerm.term) == part
         )
         found = found.where(col(Case.id).in_(of_part))
-    for row in session.execute(found.limit(MOST)):
+    if newcomer.birth_date is not None:
+        found = found.where(col(Patient.birth_date).is_(None))
+    for row in _rows(session, found, MOST):
         yield _candidate(row, _WHY_NAME)
+
+
+def _rows(session: Session, found: Any, most: int) -> Any:
+    """The latest of them: where there are more, the same ones each time."""
+    return session.execute(found.order_by(col(Case.opened_on).desc(), col(Case.id).desc()).limit(most))
 
 
 def _of(clinics: frozenset[int]) -> Any:

@@ -78,6 +78,35 @@ def test_a_record_without_birth_date_is_found_by_its_name(register: Installation
     assert list(found(register, Newcomer("Zhang Wei", date(1980, 1, 1)))) == ["N-3"]
 
 
+def opened(place: Installation, name: str, born: dict[str, date | None]) -> None:
+    for ref, day in born.items():
+        patient = {"ref": f"P-{ref}", "name": name} | ({"birth_date": day.isoformat()} if day else {})
+        with place.writing() as writing:
+            data = {"clinic": "North", "timezone": "Europe/London", "patient": patient}
+            cases.open_case(writing, ref=ref, on=date(2026, 1, 6), data=data)
+
+
+def test_many_with_a_slip_of_the_birth_date_keep_back_none_with_the_very_date(
+    register: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "_SAME_DAY", 3)
+    opened(register, "Ida Falk", {f"F-{n}": day for n, day in enumerate(slips(date(1970, 5, 5))[:6])})
+    opened(register, "Ida Falk", {"F-right": date(1970, 5, 5)})
+    opened(register, "Ida Falk", {f"G-{n}": day for n, day in enumerate(slips(date(1970, 5, 5))[6:12])})
+    seen = found(register, Newcomer("Ida Falk", date(1970, 5, 5)))
+    assert next(iter(seen.items())) == ("F-right", "A similar name, and the same birth date")
+
+
+def test_many_of_the_name_with_other_birth_dates_keep_back_none_without_one(
+    register: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "MOST", 3)
+    opened(register, "Ida Falk", {f"F-{n}": date(1950, 1, n + 1) for n in range(5)})
+    opened(register, "Ida Falk", {"F-none": None})
+    opened(register, "Ida Falk", {f"G-{n}": date(1951, 1, n + 1) for n in range(5)})
+    assert list(found(register, Newcomer("Ida Falk", date(1980, 6, 3)))) == ["F-none"]
+
+
 def test_nothing_is_told_of_another_clinic(register: Installation) -> None:
     assert list(found(register, Newcomer("Grace Okafor", BORN), "South")) == ["S-1"]
     with register.database.reading() as session:
