@@ -78,6 +78,19 @@ def test_a_caseload_is_noted_for_a_later_day_and_called_off(desk: Page, site: st
     expect(desk.get_by_role("status")).to_contain_text("Called off")
 
 
+def test_an_absence_is_noted_and_ended(desk: Page, site: str) -> None:
+    desk.goto(site + "/hand-over")
+    noted = desk.get_by_role("listitem").filter(has_text="Away from 15 Mar 2027 to 19 Mar 2028")
+    desk.get_by_label("First day away").fill("2027-03-15")
+    desk.get_by_label("Last day away").fill("2028-03-19")
+    desk.get_by_role("button", name="Note the absence").click()
+    expect(noted).to_be_visible()
+    assert_sound(desk)
+    desk.get_by_role("button", name="End this absence").click()
+    expect(desk.get_by_role("status")).to_contain_text("is ended")
+    expect(noted).to_have_count(0)
+
+
 def test_a_name_is_searched_from_every_page(desk: Page, site: str) -> None:
     desk.get_by_label("Name, number or reference").fill("martin")
     desk.get_by_role("search").get_by_role("button", name="Search").click()
