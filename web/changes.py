@@ -19,7 +19,7 @@ from tracker.casebook import CaseFile
 from tracker.conflicts import Contested, contested, matters
 from tracker.preview import Preview, preview
 from tracker.writing import writing
-from web import checklists, fields, previews, recording, sheets, timeline
+from web import arguments, checklists, fields, previews, recording, sheets, timeline
 from web.access import case_for, needs, viewer
 from web.desk import desk
 from web.fields import Answers
@@ -52,8 +52,9 @@ def undo(ref: str) -> Response:
 @pages.route("/move/<trigger>", methods=["GET", "POST"])
 @needs(May.WRITE)
 def move(ref: str, trigger: str) -> Response:
-    """One step on the pathway: its form, then what would change, then it is recorded."""
-    return _serve(ref, lambda file: sheets.move(file, trigger))
+    """One step on the pathway: its form, then what would change, then it is recorded. ``on`` proposes its date."""
+    day = arguments.day("on")
+    return _serve(ref, lambda file: sheets.move(file, trigger, day))
 
 
 @pages.route("/facts", methods=["GET", "POST"])
@@ -184,7 +185,8 @@ def _record(form: Filled) -> Response:
     outcome = recording.record(ref, form.sheet.kind, form.on, form.whole, version=version, token=form.token)
     if isinstance(outcome, Done | Repeated):
         recording.say(outcome, form.sheet.said, "" if form.sheet.kind == "event:corrected" else ref)
-        return redirect(url_for("cases.show", ref=ref, _anchor="said"), 303)
+        case = url_for("cases.show", ref=ref, _anchor="said")
+        return redirect(recording.way_back(request.args.get("back"), case), 303)
     if isinstance(outcome, Stale):  # somebody was quicker by an instant
         return _take(replace(form, file=_file(ref)))
     return _page(form.file, form.sheet, _token(form.sheet), reasons=outcome.reasons, status=422)

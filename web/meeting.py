@@ -45,6 +45,7 @@ class Summary:
     items: list[case_view.OpenItem]
     warnings: list[case_view.WarningCard]
     decisions: list[Decision]
+    steps: list[case_view.Step]
     may_write: bool
     token: str
 
@@ -115,6 +116,7 @@ def _summary(session: Session, listed: Listed, now: datetime) -> Summary:
         items=case_view.open_items(file)[:_ITEMS],
         warnings=case_view.warnings(history),
         decisions=list(reversed(history.decisions)),
+        steps=case_view.steps(history, file.today),
         may_write=viewer().may(May.WRITE, listed.clinic_id),
         token=new_token(),
     )
@@ -165,9 +167,10 @@ def take_off() -> Response:
 @pages.post("/decide")
 @needs(May.WRITE)
 def decide() -> Response:
-    """Record what the team decided about a case; what follows from it is recorded on the case itself.
+    """Record what the team decided about a case, and go on to the step on the pathway that follows from it, if any.
 
-    What cannot be recorded leaves the words on the form.
+    The step is looked at before it is recorded, as everywhere, and leads back here. What cannot be recorded leaves the
+    words on the form.
     """
     ref, on, text = _ref(), _on(), request.form.get("text", "").strip().replace("\r\n", "\n")
     if not 0 < len(text) <= _LONGEST:
@@ -179,7 +182,17 @@ def decide() -> Response:
     if isinstance(outcome, Refused):
         return make_response(_page(on, decided=Asked(ref, text, _told(outcome.reasons))), 422)
     say(outcome, f"The decision about {ref} is recorded.", ref)
+    step = request.form.get("step", "")
+    if step in _steps_of(ref):
+        here = url_for("meeting.index", on=on.isoformat(), _anchor=f"case-{ref}")
+        return redirect(url_for("changes.move", ref=ref, trigger=step, on=on.isoformat(), back=here), 303)
     return _back(on)
+
+
+def _steps_of(ref: str) -> set[str]:
+    with desk().database.reading() as session:
+        file = casebook.case_file(session, ref, now=desk().now())
+    return {choice.trigger.id for choice in file.plan.history.choices(file.today)}
 
 
 def _ref() -> str:

@@ -65,8 +65,11 @@ _LEDES = {
 }
 
 
-def move(file: CaseFile, trigger_id: str) -> Sheet | None:
-    """The form of a trigger, with what it asks and the facts without which it is not possible; None: no such one."""
+def move(file: CaseFile, trigger_id: str, on: date | None = None) -> Sheet | None:
+    """The form of a trigger, with what it asks and the facts without which it is not possible; None: no such one.
+
+    ``on`` is the date that it begins with, instead of today.
+    """
     history = file.plan.history
     trigger = history.pathway.trigger_named.get(trigger_id)
     if trigger is None:
@@ -75,7 +78,7 @@ def move(file: CaseFile, trigger_id: str) -> Sheet | None:
     sheet = Sheet(
         title=trigger.title,
         kind="state:changed",
-        fields=_move_fields(history, trigger, choice, file.today),
+        fields=_move_fields(history, trigger, choice, file.today, on or file.today),
         said=f"Recorded: {trigger.title.lower()}.",
         lede=_LEDES.get(trigger_id, ""),
         versioned=True,
@@ -92,10 +95,13 @@ def _why_not(history: CaseHistory) -> str:
     return f"This is not possible any more: the case stands in {state}. What you typed is kept below."
 
 
-def _move_fields(history: CaseHistory, trigger: Trigger, choice: Choice | None, today: date) -> tuple[Field, ...]:
+def _move_fields(
+    history: CaseHistory, trigger: Trigger, choice: Choice | None, today: date, on: date
+) -> tuple[Field, ...]:
     asks = [fields.of_ask(history, ask, today) for ask in trigger.asks if not _needless(history, ask.type)]
     facts = [fields.of_fact(history, name) for name in _facts_for(history, trigger, choice)]
-    return (fields.of_day(today, _DAY.get(trigger.id, "Date")), *asks, *facts)
+    day = replace(fields.of_day(today, _DAY.get(trigger.id, "Date")), value=min(on, today).isoformat())
+    return (day, *asks, *facts)
 
 
 def _needless(history: CaseHistory, kind: str) -> bool:

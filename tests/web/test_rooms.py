@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from tests.web.forms import form_on
 from tests.web.people import ANA, person, sign_in, token_for
 from tests.web.register import NOW, SOUTH, Register, opened, seeded_register
-from tracker import hand_overs, people, planned
+from tracker import cases, hand_overs, people, planned
 from tracker.access import Role
 from tracker.models import Absence, AuditEntry, CaseEvent, Person
 from web.desk import desk
@@ -168,6 +168,31 @@ def test_a_meeting_is_prepared_held_and_its_decision_stays(at_desk: FlaskClient)
     action, fields = form_on(page, "/team-meeting/take-off")
     at_desk.post(action, data=fields)
     assert "0 cases on the list" in said(at_desk.get(f"/team-meeting?on={TODAY}").text)
+
+
+def test_a_decision_goes_on_to_the_step_that_follows_and_back_to_the_meeting(
+    own: Register, at_desk: FlaskClient
+) -> None:
+    action, fields = form_on(at_desk.get(f"/team-meeting?on={TODAY}"), "/team-meeting/add")
+    at_desk.post(action, data=fields | {"ref": "N-002"})
+    page = at_desk.get(f"/team-meeting?on={TODAY}")
+    action, fields = form_on(page, "/team-meeting/decide")
+    asked = fields | {"text": "Look again: recurrence?", "step": "suspect_progression"}
+    there = at_desk.post(action, data=asked).headers["Location"]
+    assert there.startswith("/cases/N-002/move/suspect_progression?on=")
+    sheet = at_desk.get(there)
+    action, fields = form_on(sheet, "/cases/N-002/move/suspect_progression")
+    assert fields["on"] == TODAY
+    seen = at_desk.post(action, data=fields)
+    assert "What would change" in seen.text
+    action, fields = form_on(seen, "/cases/N-002/move/suspect_progression")
+    done = at_desk.post(action, data=fields)
+    assert done.headers["Location"] == f"/team-meeting?on={TODAY}#case-N-002"
+    assert "Recorded: suspect progression or recurrence." in at_desk.get(f"/team-meeting?on={TODAY}").text
+    with own.database.reading() as session:
+        case = cases.find(session, "N-002")
+        assert case.state == "restaging.suspected"
+        assert [event.kind for event in cases.events_of(session, case)][-2:] == ["decision:recorded", "state:changed"]
 
 
 def test_a_case_with_a_warning_is_discussed_with_its_warning(own: Register, at_desk: FlaskClient) -> None:
