@@ -47,8 +47,16 @@ def test_a_meeting_is_prepared_and_its_decision_recorded(desk: Page, site: str) 
     desk.get_by_role("button", name="Record the decision").click()
     expect(desk.get_by_role("button", name="Undo")).to_be_visible()
     expect(desk.get_by_role("article")).to_contain_text("Go on after the gallstones.")
-    desk.get_by_role("link", name="Move the case").click()
-    expect(desk.get_by_role("heading", level=1)).to_contain_text("Grace Okafor")
+    desk.get_by_label("What the team decided about N-001").fill("Look for progression.")
+    desk.get_by_label("What follows for N-001").select_option("suspect_progression")
+    desk.get_by_role("button", name="Record the decision").click()
+    expect(desk.get_by_role("heading", level=1)).to_contain_text("Suspect progression or recurrence")
+    desk.get_by_role("button", name="See what would change").click()
+    for reason in desk.get_by_label("Reason to go on").all():
+        reason.fill("Agreed with the team.")
+    desk.get_by_role("button", name="Record it").click()
+    expect(desk.get_by_role("heading", level=1)).to_contain_text("Team meeting")
+    expect(desk.get_by_role("article")).to_contain_text("Progression or recurrence suspected")
 
 
 def test_a_caseload_is_handed_over(desk: Page, site: str) -> None:

@@ -237,7 +237,7 @@ def several_lines(site: Site) -> Iterator[Somebody]:
     expect(ana.page.get_by_role("heading", name="Waived")).to_be_visible()
     yield ana
     ana.when_they_press("Undo")
-    ana.then_it_is_said("Undone.")
+    ana.then_it_is_said("Undone")
     yield ana
 
 

@@ -56,6 +56,7 @@ PATIENT = {
 }
 BIRTH = ("1961", "28 feb", "february 28", "28.02.", "28/02/", "02/28/", "19610228", "610228")
 
+MERGER = "e17"
 HISTORY: list[tuple[str, str, dict[str, Any]]] = [
     ("2026-01-05", "case:opened", {"clinic": "North", "timezone": "Europe/London", "patient": PATIENT,
                                    "navigator": "ana@example.org", "state": "advanced.planning"}),
@@ -84,7 +85,7 @@ HISTORY: list[tuple[str, str, dict[str, Any]]] = [
     ("2026-03-30", "barrier:resolved", {"barrier": "canary-barrier", "text": "canary words on its end"}),
     ("2026-03-30", "case:joined", {"case": "CANARY-2", "reason": "canary reason of a merger"}),
     ("2026-03-30", "case:merged", {"into": "CANARY-2", "reason": "canary reason of a second record"}),
-    ("2026-03-30", "event:corrected", {"event": "e17", "reason": "canary reason of one record"}),
+    ("2026-03-30", "event:corrected", {"event": MERGER, "reason": "canary reason of one record"}),
     ("2026-03-30", "warning:explained", {"warning": "line-before-team-review", "reason": "canary explanation"}),
     ("2026-03-30", "case:handed_over", {"navigator": "ben@example.org", "reason": "canary reason of a hand-over"}),
     ("2026-03-30", "event:corrected", {"event": "e12", "reason": "canary reason of a correction"}),
@@ -203,7 +204,7 @@ def history(place: Installation) -> None:
             if kind == "case:opened":
                 cases.open_case(writing, ref=CASE, on=day, data=data)
             else:
-                cases.record(writing, ref=CASE, kind=kind, on=day, data=data)
+                cases.record(writing, ref=CASE, kind=kind, on=day, data=data, separates=data.get("event") == MERGER)
     with place.writing(START) as writing:
         people.set_lead(writing, "North", "lead@example.org")
         people.set_away(writing, "ben@example.org", date(2026, 4, 20), date(2026, 4, 24))
