@@ -111,11 +111,8 @@ def _first_keys(session: Session, scope: Scope, key: Any, limits: list[Any], num
     clinics = _numbers_of_clinics(session, scope)
     if scope.navigator is not None:
         of_person = select(col(Person.id)).where(col(Person.email) == scope.navigator).scalar_subquery()
-        return (
-            found.where(col(Case.navigator_id) == of_person, col(Case.clinic_id).in_(clinics))
-            .order_by(key)
-            .limit(number)
-        )
+        here = past_index(col(Case.clinic_id)).in_(clinics)
+        return found.where(col(Case.navigator_id) == of_person, here).order_by(key).limit(number)
     if scope.unassigned:
         found = found.where(past_index(col(Case.navigator_id)).is_(None))
     if not 0 < len(clinics) <= _CLINICS_AT_ONCE:

@@ -182,7 +182,7 @@ def walks(asked: Asked) -> Iterator[Select[Any]]:
         return
     if asked.few is not None:
         of_these = col(FollowUpRow.case_id).in_(asked.few)
-        yield _walk(asked, of_these, *_of_person(asked, past_index), _on_their_days(asked, past_index))
+        yield _walk(asked, of_these, *_of_person(asked, past_index), _on_their_days(asked))
     elif asked.order in (Order.PATIENT, Order.STATE) and asked.filters.who in (None, NOBODY):
         yield from _by_case(asked)
     elif asked.filters.who is not None:
@@ -243,12 +243,14 @@ def _of_item(filters: Filters) -> Iterator[ColumnElement[bool]]:
 # Dates -------------------------------------------------------------------------------------------------------
 
 
-def _on_their_days(asked: Asked, read: _Read = _as_it_is) -> ColumnElement[bool]:
+def _on_their_days(asked: Asked) -> ColumnElement[bool]:
     """What holds on each clinic's own date, for clinics of several zones at once."""
     by_day: dict[date, list[int]] = {}
     for clinic, day in asked.days.items():
         by_day.setdefault(day, []).append(clinic)
-    terms = [and_(read(col(FollowUpRow.clinic_id)).in_(of), *_on(asked.filters, day)) for day, of in by_day.items()]
+    terms = [
+        and_(past_index(col(FollowUpRow.clinic_id)).in_(of), *_on(asked.filters, day)) for day, of in by_day.items()
+    ]
     return or_(false(), *terms)
 
 

@@ -20,7 +20,7 @@ from tracker import tallies
 from tracker.casebook import CasePage, CaseSummary, summary
 from tracker.clock import local_date
 from tracker.models import IS_OPEN, Case, Clinic, FollowUpRow, Person
-from tracker.places import ANY, Scope, case_rows, open_items
+from tracker.places import ANY, Scope, case_rows, open_items, past_index
 from tracker.queries import DueItem, due_item
 from tracker.tallies import NOBODY, Days
 from workflows.pathway import Pathway
@@ -145,7 +145,7 @@ def due_by_day(session: Session, *, scope: Scope, clinics: Iterable[int], first:
         return tallies.due_by_day(session, clinics, first, last)
     due_on = col(FollowUpRow.due_on)
     found = select(due_on, func.count()).where(IS_OPEN, _of(scope), due_on.between(first, last))
-    found = found.where(col(FollowUpRow.clinic_id).in_(sorted(clinics))).group_by(due_on)
+    found = found.where(past_index(col(FollowUpRow.clinic_id)).in_(sorted(clinics))).group_by(due_on)
     return Counter({row[0]: row[1] for row in session.execute(found)})
 
 
@@ -211,11 +211,12 @@ def _of(scope: Scope) -> ColumnElement[bool]:
 
 
 def _in_each(days: Days, condition: Callable[[date], ColumnElement[bool]]) -> ColumnElement[bool]:
-    """In any of the clinics, by the date that it is there."""
+    """In any of the clinics, by the date that it is there; whose follow-ups they are is what they are looked up by."""
     clinics: dict[date, list[int]] = {}
     for clinic, day in days.items():
         clinics.setdefault(day, []).append(clinic)
-    return or_(*(and_(col(FollowUpRow.clinic_id).in_(ones), condition(day)) for day, ones in clinics.items()))
+    clinic_id = past_index(col(FollowUpRow.clinic_id))
+    return or_(*(and_(clinic_id.in_(ones), condition(day)) for day, ones in clinics.items()))
 
 
 # Numbers ---------------------------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ def _of_person(session: Session, found: Standing, scope: Scope, sooner: Mapping[
     columns = [
         col(getattr(FollowUpRow, name)) for name in ("clinic_id", "navigator_id", "activity", "late_on", "due_on")
     ]
-    rows = select(*columns, func.count()).where(IS_OPEN, _of(scope), columns[0].in_(sorted(found.days)))
+    rows = select(*columns, func.count()).where(IS_OPEN, _of(scope), past_index(columns[0]).in_(sorted(found.days)))
     last = min(found.days.values()) + timedelta(days=AHEAD - 1)
     for clinic, navigator, activity, late_on, due_on, number in session.execute(rows.group_by(*columns)):
         today = found.days[clinic]
@@ -323,7 +324,8 @@ def _of_person(session: Session, found: Standing, scope: Scope, sooner: Mapping[
 def _case_rows_of(session: Session, clinics: Iterable[int], scope: Scope) -> Iterable[Any]:
     columns = (col(Case.clinic_id), col(Case.navigator_id), col(Case.state), col(Case.needs_plan))
     warned = (col(Case.warnings_unexplained) > 0).label("warned")
-    rows = select(*columns, warned, func.count()).where(_cases_of(scope), col(Case.clinic_id).in_(sorted(clinics)))
+    here = past_index(col(Case.clinic_id)).in_(sorted(clinics))
+    rows = select(*columns, warned, func.count()).where(_cases_of(scope), here)
     return session.execute(rows.group_by(*columns, warned))
 
 

@@ -1,8 +1,9 @@
 """The worklist: what it holds, how it is limited and ordered, its pages, and that an index serves them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlmodel import Session, select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import casebook, cases, lanes, worklist
+from tracker import casebook, cases, lanes, overdue, worklist
 from tracker.lanes import Filters, Order
 from tracker.ledger import verify
 from tracker.models import Case, Clinic, FollowUpRow, Patient, Person
@@ -469,17 +470,27 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 def test_the_list_of_cases_is_read_along_an_index_and_in_order(many: Installation) -> None:
     for kind, limits, index in CASES.values():
-        plans = _explained_cases(many, Scope(**limits), kind)
+        plans = _plans(many, partial(casebook.cases_page, scope=Scope(**limits), size=20, **kind))
         assert index in plans or (many.database.is_postgresql and "uq_patient_case_ref" in plans), plans
         _page_through_cases(many, Scope(**limits), kind)
 
 
-def _explained_cases(place: Installation, scope: Scope, kind: dict[str, Any]) -> str:
+def test_the_numbers_of_one_person_are_counted_from_what_is_theirs(many: Installation) -> None:
+    theirs = Scope(navigator="ben@example.org", clinics=frozenset({1, 2, 3}))
+    now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    plans = _plans(many, lambda session: overdue.standing(session, now=now, scope=theirs, sooner={}))
+    assert "ix_follow_up_open_navigator" in plans
+    assert "ix_patient_case_navigator_state" in plans
+    assert "ix_follow_up_open_clinic" not in plans
+
+
+def _plans(place: Installation, work: Callable[[Session], object]) -> str:
+    """How the database goes about all that some work asks of it."""
     asked: list[Any] = []
     with place.database.reading() as session:
         original = session.execute
         session.execute = lambda statement, *a, **k: (asked.append(statement), original(statement, *a, **k))[1]  # type: ignore[method-assign,assignment]
-        casebook.cases_page(session, scope=scope, size=20, **kind)
+        work(session)
     dialect = postgresql.dialect() if place.database.is_postgresql else sqlite.dialect()
     prefix = "EXPLAIN " if place.database.is_postgresql else "EXPLAIN QUERY PLAN "
     with place.database.reading() as session:
