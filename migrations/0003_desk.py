@@ -221,6 +221,7 @@ def _columns_of_cases() -> None:
     op.drop_index("ix_patient_case_clinic_state", table_name="patient_case")
     with op.batch_alter_table("patient_case") as table:
         table.create_index("ix_patient_case_clinic_state", ["clinic_id", "state", "id"])
+        table.create_index("ix_patient_case_clinic_waiting", ["clinic_id", "state", "since"])
         table.create_index("ix_patient_case_clinic_ref", ["clinic_id", "ref"])
         of_open = _where("phase <> 'closed'")
         table.create_index("ix_patient_case_clinic_name", ["clinic_id", "sort_name", "id"], **of_open)
@@ -277,7 +278,7 @@ def _without_worklist() -> None:
         op.drop_table(table)
     for index in ("ix_follow_up_open_due", "ix_follow_up_open_activity"):
         op.drop_index(index, table_name="follow_up")
-    for index in ("ref", "warned", "phase", "functional", "grade", "treatments", "name", "state"):
+    for index in ("waiting", "ref", "warned", "phase", "functional", "grade", "treatments", "name", "state"):
         op.drop_index(f"ix_patient_case_clinic_{index}", table_name="patient_case")
     op.create_index("ix_patient_case_clinic_state", "patient_case", ["clinic_id", "state"])
     with op.batch_alter_table("patient_case") as table:

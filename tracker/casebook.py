@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Row, and_, case, select, union_all
@@ -138,6 +139,15 @@ class ScopeChoices:
     clinics: list[str]
     navigators: dict[int, str]
 
+    def offered(self, chosen: int | None = None) -> dict[int, str]:
+        """Those that a page offers to choose from, with the one chosen; nobody looks through more than so many."""
+        first = dict(islice(self.navigators.items(), OFFERED))
+        return first | {chosen: self.navigators[chosen]} if chosen in self.navigators else first
+
+
+OFFERED = 500
+"""More people than any clinic has; what lies behind them is still found by a line's own navigator."""
+
 
 def scope_choices(session: Session, scope: Scope = ANY) -> ScopeChoices:
     """Every clinic of a scope, and every person responsible for an open case there."""
@@ -146,8 +156,8 @@ def scope_choices(session: Session, scope: Scope = ANY) -> ScopeChoices:
         named = named.where(col(Clinic.id).in_(sorted(scope.clinics)))
     clinics = {row.id: row.name for row in session.execute(named)}
     responsible = {person for _, person in tallies.caseload(session, clinics)}
-    people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
-    navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
+    people = session.execute(select(col(Person.id), col(Person.email)).order_by(col(Person.email)))
+    navigators = {number: email for number, email in people if number in responsible}
     return ScopeChoices(list(clinics.values()), navigators)
 
 

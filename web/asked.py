@@ -212,11 +212,14 @@ def treatment_words(pathway: Pathway, value: str) -> str:
 Options = list[tuple[str, str]]
 
 
-def choices(pathway: Pathway, found: ScopeChoices) -> dict[str, Any]:
-    """What each select of the form offers: values with their words, in groups where there are many."""
+def choices(pathway: Pathway, found: ScopeChoices, chosen: int | None) -> dict[str, Any]:
+    """What each select of the form offers: values with their words, in groups where there are many.
+
+    ``chosen`` is the number of the person whose list it is.
+    """
     return {
         "who": [("mine", "Mine"), ("anyone", "Anyone's"), (str(NOBODY), "Nobody's")]
-        + [(str(number), email) for number, email in found.navigators.items()],
+        + [(str(number), email) for number, email in found.offered(chosen).items()],
         "clinics": found.clinics,
         "states": [
             (title, [(phase, f"{title}, any state"), *_states(pathway, phase)])

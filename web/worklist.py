@@ -137,13 +137,14 @@ def ask(session: Session, question: Question) -> Asking:
     numbers = {c.name: c.id or 0 for c in _clinics(session, limits)}
     words, found = _search(session, question, limits)
     cases = None if found is None else tuple(summary.place.ref for summary in found)
+    filters = asked.filters(question, me=_myself(session), clinics=numbers, cases=cases)
     return Asking(
         question,
-        asked.filters(question, me=_myself(session), clinics=numbers, cases=cases),
+        filters,
         limits,
         pathway := pathways.latest(session),
         choices.navigators,
-        asked.choices(pathway, choices),
+        asked.choices(pathway, choices, filters.who),
         words,
         found,
     )

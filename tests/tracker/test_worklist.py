@@ -515,3 +515,11 @@ def _page_through_cases(place: Installation, scope: Scope, kind: dict[str, Any])
     assert parts == whole
     assert len(set(whole)) == len(whole)
     assert whole or scope.unassigned
+
+
+def test_so_many_people_are_offered_and_always_the_one_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(casebook, "OFFERED", 2)
+    choices = casebook.ScopeChoices(["North"], {7: "ana", 3: "ben", 5: "carl"})
+    assert choices.offered() == {7: "ana", 3: "ben"}
+    assert choices.offered(5) == {7: "ana", 3: "ben", 5: "carl"}
+    assert choices.offered(0) == {7: "ana", 3: "ben"}

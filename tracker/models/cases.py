@@ -90,6 +90,7 @@ class Case(Table, table=True):
     __tablename__ = "patient_case"
     __table_args__ = (
         Index("ix_patient_case_clinic_state", "clinic_id", "state", "id"),
+        Index("ix_patient_case_clinic_waiting", "clinic_id", "state", "since"),
         Index("ix_patient_case_clinic_ref", "clinic_id", "ref"),
         Index("ix_patient_case_navigator_state", "navigator_id", "state"),
         _of_open("name", "sort_name", "id"),
