@@ -67,13 +67,15 @@ format: env ## Format the code and repair what the linter can repair
 	$(BIN)/ruff format .
 
 # Each command can be run by itself; docs/faults.md says how long it takes.
-faults: env ## Break everything that can be, for long: kills, rivals, ten virtual years (some 5 hours on one core)
+faults: env ## Break everything that can be, for long: kills, rivals, ten virtual years, edits (some 5 hours on one core)
 	@for database in sqlite postgresql; do for journal in "" --no-oracle; do \
 		$(BIN)/python -m tests.faults.kills --kills 10000 --database $$database $$journal || exit 1; done; done
 	@for database in sqlite postgresql; do \
 		$(BIN)/python -m tests.faults.rivals --occurrences 100000 --processes 4 --database $$database || exit 1; done
 	@for database in sqlite postgresql; do \
 		$(BIN)/python -m tests.faults.soak --years 10 --cases 5000 --database $$database || exit 1; done
+	@for database in sqlite postgresql; do \
+		$(BIN)/python -m tests.faults.edits --edits 10000 --clients 50 --database $$database || exit 1; done
 
 nightly: env ## Try 20,000 random histories against each property of the planner (some 40 minutes)
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 tests/workflows/test_properties.py
@@ -86,8 +88,9 @@ LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-ur
 lock: $(BIN)/python ## Write requirements/ anew from pyproject.toml (UPGRADE=--upgrade takes the newest versions)
 	@$(BIN)/python -m pip install -qq --require-hashes -r requirements/bootstrap.txt
 	echo uv | $(LOCK) - -o requirements/bootstrap.txt
-	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra dev --extra oidc -o requirements/dev.txt
 	$(LOCK) pyproject.toml --constraints requirements/dev.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra oidc --constraints requirements/dev.txt -o requirements/oidc.txt
 
 browser: ## Install Debian's Chromium for the browser tests, where it is missing
 	@if command -v chromium >/dev/null || [ -x "$$CHROMIUM" ]; then :; \

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from tracker import heartbeats, messages, outbox, untold
 from tracker.clock import local_date
-from tracker.models import IN_QUESTION, Clinic, FollowUpRow, LedgerCheck, OutboxMessage, Reminder
+from tracker.models import Clinic, FollowUpRow, LedgerCheck, Reminder
 from tracker.settings import Settings
 from tracker.untold import Untold
 from tracker.words import count, span
@@ -77,13 +77,22 @@ class _Scene:
     now: datetime
     clinics: Sequence[Clinic]
     silence: str
+    only: frozenset[int] | None = None
 
 
-def alarms(session: Session, settings: Settings, now: datetime) -> list[Alarm]:
-    """Everything that is wrong now, the most pressing first; empty when all is well."""
-    clinics = session.execute(select(Clinic).order_by(col(Clinic.name))).scalars().all()
+def alarms(
+    session: Session, settings: Settings, now: datetime, only: frozenset[int] | None = None
+) -> list[Alarm]:  # fmt: skip
+    """Everything that is wrong now, the most pressing first; empty when all is well.
+
+    ``only``: the clinics, by the numbers of their rows, that it is about, besides the machinery that all share.
+    """
+    of_these = select(Clinic).order_by(col(Clinic.name))
+    if only is not None:
+        of_these = of_these.where(col(Clinic.id).in_(sorted(only)))
+    clinics = session.execute(of_these).scalars().all()
     silence = heartbeats.silence(heartbeats.last(session, "tick"), now)
-    scene = _Scene(session, settings, now, clinics, silence)
+    scene = _Scene(session, settings, now, clinics, silence, only)
     found = [alarm for look in _ALL for alarm in look(scene)]
     return sorted(found, key=lambda alarm: alarm.severity is not Severity.NOW)
 
@@ -141,13 +150,12 @@ def findings_of(check: LedgerCheck | None) -> list[str]:
 
 
 def _messages(scene: _Scene) -> Iterator[Alarm]:
-    counted = select(col(OutboxMessage.state), func.count()).where(IN_QUESTION).group_by(col(OutboxMessage.state))
-    numbers: dict[str, int] = {state: number for state, number in scene.session.execute(counted)}  # noqa: C416
+    numbers = messages.numbers_in_question(scene.session, scene.only)
     if numbers.get("rejected"):
         yield _rejected(numbers["rejected"])
     if numbers.get("uncertain"):
         yield _in_doubt(scene, numbers["uncertain"])
-    oldest = messages.oldest_waiting(scene.session)
+    oldest = messages.oldest_waiting(scene.session, scene.only)
     if oldest and not scene.settings.mail_off and scene.now - oldest > WAITS_TOO_LONG:
         wrong = f"A message has been waiting to leave for {span(scene.now - oldest)}."
         mend = "See why on the page of the outbox; it is tried again by itself for five days."
@@ -164,7 +172,7 @@ def _rejected(number: int) -> Alarm:
 def _in_doubt(scene: _Scene, number: int) -> Alarm:
     """With a journal of arrivals the tracker finds out by itself, unless that takes too long."""
     wrong = f"It is not known whether {count(number, 'message has', 'messages have')} arrived."
-    since = messages.oldest_doubt(scene.session)
+    since = messages.oldest_doubt(scene.session, scene.only)
     settles_itself = since is not None and scene.now - since < 2 * outbox.JOURNAL_PATIENCE
     if settles_itself and _has_journal(scene.settings):
         mend = "The tracker is looking in the journal of arrivals. Nothing needs to be done for now."
@@ -184,7 +192,7 @@ def _has_journal(settings: Settings) -> bool:
 def _mail_off(scene: _Scene) -> Iterator[Alarm]:
     if not scene.settings.mail_off:
         return
-    number = untold.number(scene.session)
+    number = untold.number(scene.session, scene.only)
     told = f"{_up_to(number, untold.AT_MOST)} raised and told to nobody" if number else "nobody is told anything"
     mend = f"The lists here are right all the same. {_MAINTAINER} to set TRACKER_SMTP_URL."
     severity = Severity.NOW if number else Severity.SOON
@@ -195,7 +203,7 @@ def _untold(scene: _Scene) -> Iterator[Alarm]:
     """Where mail is off, that is all there is to say."""
     if scene.settings.mail_off:
         return
-    found = untold.weigh(scene.session, scene.now)
+    found = untold.weigh(scene.session, scene.now, scene.only)
     if found.of_nobody:
         cases = count(found.cases_of_nobody, "case")
         raised = f"{_up_to(found.of_nobody, untold.AT_MOST)} raised"

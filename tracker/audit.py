@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
+from tracker.db import one_at_a_time
 from tracker.models import AuditEntry
 from tracker.writing import Writing
 
@@ -22,8 +23,7 @@ _LOCK = 0x61756469  # any number, as long as every process takes the same
 def note(writing: Writing, kind: str, subject: str, data: dict[str, Any]) -> None:
     """Add an entry; ``data`` says what was and what is. Nothing personal of a patient belongs here."""
     session = writing.session
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(_LOCK)))  # the chain has one end
+    one_at_a_time(session, _LOCK)  # the chain has one end
     last = session.execute(select(AuditEntry).order_by(col(AuditEntry.seq).desc()).limit(1)).scalar_one_or_none()
     entry = AuditEntry(
         seq=last.seq + 1 if last else 1,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Row, and_, case, select
+from sqlalchemy import Row, and_, case, select, union_all
 from sqlmodel import Session, col
 
-from tracker import cases, pathways
+from tracker import cases, pathways, tallies
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
-from tracker.models import Case, Clinic, Digest, Patient, Person, Reminder
-from tracker.places import ANY, CasePlace, Scope, case_rows, place_of
+from tracker.models import Case, Clinic, Digest, FollowUpRow, Patient, Person, Reminder
+from tracker.places import ANY, CasePlace, Scope, case_rows, past_index, place_of
 from workflows.events import Event
 from workflows.history import as_of
 from workflows.planning import Plan, plan
@@ -48,10 +49,11 @@ class CaseSummary:
 def case_list(session: Session, *, on: date | None = None, scope: Scope = ANY) -> list[CaseSummary]:
     """Every case by reference, as it stands, or as was true on a date."""
     rows: Iterable[Row[Any]] = session.execute(case_rows(scope).order_by(Case.ref))
-    return list(_summaries_on(session, rows, on)) if on else [_summary(row) for row in rows]
+    return list(_summaries_on(session, rows, on)) if on else [summary(row) for row in rows]
 
 
-def _summary(row: Row[Any]) -> CaseSummary:
+def summary(row: Row[Any]) -> CaseSummary:
+    """A row of :func:`tracker.places.case_rows` as a line of a list."""
     c: Case = row.Case
     return CaseSummary(place_of(row), c.phase, c.since, c.lines_open, c.warnings_unexplained, c.needs_plan)
 
@@ -73,17 +75,9 @@ def _summaries_on(session: Session, rows: Iterable[Row[Any]], on: date) -> Itera
             )
 
 
-NEEDS: dict[str, Any] = {
-    "next-step": col(Case.needs_plan).is_(True),
-    "explanation": col(Case.warnings_unexplained) > 0,
-    "navigator": col(Case.navigator_id).is_(None),
-}
-"""What an open case can be in want of, other than an act on a date."""
-
-
 @dataclass(frozen=True, slots=True)
 class CasePage:
-    """A part of a long list of cases; ``after`` is the reference from which it goes on, None at the end."""
+    """A part of a long list of cases; ``after`` says from where it goes on, None at the end."""
 
     items: list[CaseSummary]
     after: str | None
@@ -92,22 +86,50 @@ class CasePage:
 def cases_page(
     session: Session,
     *,
-    needs: str | None = None,
     scope: Scope = ANY,
     with_closed: bool = False,
-    after: str | None = None,
+    state: str | None = None,
+    after: str | int | None = None,
     size: int = 50,
 ) -> CasePage:
-    """Cases by reference, ``size`` at a time; ``needs``, a key of :data:`NEEDS`, keeps those in want of it."""
-    found = case_rows(scope).order_by(col(Case.ref)).limit(size + 1)
-    if not with_closed:
-        found = found.where(col(Case.phase) != "closed")
-    if needs is not None:
-        found = found.where(NEEDS[needs])
+    """Cases by reference, or those in one state as they came, ``size`` at a time from behind a reference or number."""
+    key: Any = col(Case.ref) if state is None else col(Case.id)
+    limits = [col(Case.state) == state] if state is not None else [] if with_closed else [col(Case.phase) != "closed"]
     if after is not None:
-        found = found.where(col(Case.ref) > after)
-    items = [_summary(row) for row in session.execute(found)]
-    return CasePage(items[:size], items[size - 1].place.ref if len(items) > size else None)
+        limits.append(key > after)
+    keys = list(session.execute(_first_keys(session, scope, key, limits, size + 1)).scalars())
+    rows = session.execute(case_rows(scope).where(key.in_(keys[:size])).order_by(key))
+    return CasePage([summary(row) for row in rows], str(keys[size - 1]) if len(keys) > size else None)
+
+
+_CLINICS_AT_ONCE = 100
+"""Whoever sees more clinics sees nearly everything: then all cases are gone through in order, not clinic by clinic."""
+
+
+def _first_keys(session: Session, scope: Scope, key: Any, limits: list[Any], number: int) -> Any:
+    """The first keys in order: clinic by clinic along their index, or those of one person, who has few."""
+    found = select(key.label("key")).where(*limits)
+    clinics = _numbers_of_clinics(session, scope)
+    if scope.navigator is not None:
+        of_person = select(col(Person.id)).where(col(Person.email) == scope.navigator).scalar_subquery()
+        here = past_index(col(Case.clinic_id)).in_(clinics)
+        return found.where(col(Case.navigator_id) == of_person, here).order_by(key).limit(number)
+    if scope.unassigned:
+        found = found.where(past_index(col(Case.navigator_id)).is_(None))
+    if not 0 < len(clinics) <= _CLINICS_AT_ONCE:
+        return found.where(past_index(col(Case.clinic_id)).in_(clinics)).order_by(key).limit(number)
+    parts = [found.where(col(Case.clinic_id) == one).order_by(key).limit(number).subquery() for one in clinics]
+    together = union_all(*(select(part.c.key) for part in parts)).subquery()
+    return select(together.c.key).order_by(together.c.key).limit(number)
+
+
+def _numbers_of_clinics(session: Session, scope: Scope) -> list[int]:
+    found = select(col(Clinic.id)).order_by(col(Clinic.id))
+    if scope.clinics is not None:
+        found = found.where(col(Clinic.id).in_(sorted(scope.clinics)))
+    if scope.clinic is not None:
+        found = found.where(col(Clinic.name) == scope.clinic)
+    return list(session.execute(found).scalars())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +139,31 @@ class ScopeChoices:
     clinics: list[str]
     navigators: dict[int, str]
 
+    def offered(self, chosen: int | None = None) -> dict[int, str]:
+        """Those that a page offers to choose from, with the one chosen; nobody looks through more than so many."""
+        first = dict(islice(self.navigators.items(), OFFERED))
+        return first | {chosen: self.navigators[chosen]} if chosen in self.navigators else first
 
-def scope_choices(session: Session) -> ScopeChoices:
-    """Every clinic, and every person responsible for a case."""
-    responsible = select(col(Case.navigator_id)).where(col(Case.navigator_id).is_not(None))
-    people = select(Person).where(col(Person.id).in_(responsible)).order_by(col(Person.email))
-    navigators = {p.id: p.email for p in session.scalars(people) if p.id is not None}
-    clinics = list(session.scalars(select(col(Clinic.name)).order_by(col(Clinic.name))))
-    return ScopeChoices(clinics, navigators)
+
+OFFERED = 500
+"""More people than any clinic has; what lies behind them is still found by a line's own navigator."""
+
+
+def scope_choices(session: Session, scope: Scope = ANY) -> ScopeChoices:
+    """Every clinic of a scope, and every person responsible for an open case there."""
+    named = select(col(Clinic.id), col(Clinic.name)).order_by(col(Clinic.name))
+    if scope.clinics is not None:
+        named = named.where(col(Clinic.id).in_(sorted(scope.clinics)))
+    clinics = {row.id: row.name for row in session.execute(named)}
+    responsible = {person for _, person in tallies.caseload(session, clinics)}
+    people = session.execute(select(col(Person.id), col(Person.email)).order_by(col(Person.email)))
+    navigators = {number: email for number, email in people if number in responsible}
+    return ScopeChoices(list(clinics.values()), navigators)
+
+
+def is_within(session: Session, scope: Scope) -> bool:
+    """Whether there is a case in a scope."""
+    return session.execute(case_rows(scope).limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +239,6 @@ def reminders_of(session: Session, case_id: int | None) -> list[ToldReminder]:
     return [ToldReminder(*tuple(row)) for row in session.execute(found)]
 
 
-def reference_of(session: Session, case_id: int) -> str:
-    """The reference behind a row's number, which is what a mail carries; raises :class:`UnknownThing`."""
-    row = session.get(Case, case_id)
-    if row is None:
-        raise UnknownThing(f"there is no case of number {case_id}")
-    return row.ref
-
-
 def timezone_of(session: Session, ref: str) -> str:
     """The zone of a case's clinic; raises :class:`UnknownThing`."""
     case_ = cases.find(session, ref)
@@ -218,3 +249,11 @@ def _seen(events: list[Event], on: date | None, known: datetime | None) -> list[
     """The events of a view, corrected ones too."""
     then = [e for e in events if known is None or e.recorded_at is None or e.recorded_at <= known]
     return [e for e in then if on is None or e.on <= on or e.kind == "event:corrected"]
+
+
+def open_numbers(session: Session, case_id: int | None) -> dict[str, int]:
+    """The numbers of the rows of a case's open follow-ups, by their keys."""
+    found = select(col(FollowUpRow.key), col(FollowUpRow.id)).where(
+        col(FollowUpRow.case_id) == case_id, col(FollowUpRow.status) == "open"
+    )
+    return {key: number for key, number in session.execute(found) if number is not None}

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
-from tracker import chain, follow_ups, pathways
+from tracker import chain, follow_ups, pathways, tallies, terms
 from tracker.clock import local_date
 from tracker.errors import ChangeRefused, StaleVersion, UnknownThing
 from tracker.models import Case, CaseEvent, Clinic, Patient, Person
 from tracker.projection import case_values, patient_values
-from tracker.writing import Writing
+from tracker.writing import Writing, added
 from workflows.errors import Refused
 from workflows.events import Event, checked_data, refuse_dates
 from workflows.history import as_of
@@ -61,14 +60,14 @@ def view(session: Session, case: Case, on: date | None = None, known: datetime |
     return plan(pathways.pinned(session, case.pathway_digest), as_of(events_of(session, case), on, known))
 
 
-def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any]) -> Recorded:
+def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any], event_id: str = "e1") -> Recorded:
     """Open a case in the register; raises :class:`ChangeRefused`."""
     pathway = pathways.latest(writing.session)
     check_reference(ref)
     if writing.session.exec(select(Case.id).where(Case.ref == ref)).first() is not None:
         raise ChangeRefused(f"there already is a case {ref!r}")
     try:
-        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref="e1")
+        event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref=event_id)
         zone = event.data["timezone"]
         refuse_dates(on, local_date(writing.now, zone), None, _birth_date(event.data))
         planned = plan(pathway, [event])
@@ -87,32 +86,63 @@ def record(
     data: dict[str, Any],
     version: int | None = None,
     event_id: str | None = None,
+    separates: bool = False,
 ) -> Recorded:
-    """Record one event of an open or closed case.
+    """Record one event of an open or closed case; ``separates``: it takes a merger back, and so does one on the other.
 
     A live change that meets a warning needs ``data.reasons``. Raises :class:`ChangeRefused` with the reasons,
     :class:`StaleVersion` where the case is no longer at ``version``, :class:`UnknownThing`.
     """
-    case = _locked(writing.session, ref)
+    case = locked(writing.session, ref)
     if version is not None and version != case.version:
         raise StaleVersion(f"the case is at version {case.version}, not {version}: somebody else changed it")
-    pathway = pathways.pinned(writing.session, case.pathway_digest)
     before = events_of(writing.session, case)
     try:
-        seq = case.version + 1
-        name = event_id or free_id(seq, {e.id for e in before})
-        event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
-        _check_event(writing, case, before, event)
-        planned = plan_after(pathway, before, event)
-        _require_reasons(planned, event)
+        change = propose(writing, case, before, kind, on, data, event_id, separates=separates)
+        _require_reasons(change.plan, change.event)
     except Refused as refusal:
         raise ChangeRefused(*refusal.reasons) from refusal
-    write_change(writing, case, pathway, [event], planned)
-    return Recorded(case, event, planned)
+    write_change(writing, case, change.plan.history.pathway, [change.event], change.plan)
+    return Recorded(case, change.event, change.plan)
 
 
-def _locked(session: Session, ref: str) -> Case:
-    case = session.exec(select(Case).where(Case.ref == ref).with_for_update()).first()
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A change that is possible: the event, and the plan that follows from it."""
+
+    event: Event
+    plan: Plan
+
+
+def propose(
+    writing: Writing,
+    case: Case,
+    before: Sequence[Event],
+    kind: str,
+    on: date,
+    data: dict[str, Any],
+    event_id: str | None = None,
+    *,
+    separates: bool = False,
+) -> Proposed:
+    """What one more event would make of a case, of which ``before`` are the events. Nothing is written.
+
+    A warning that it meets refuses nothing here. Raises :class:`workflows.errors.Refused` with every reason.
+    """
+    pathway = pathways.pinned(writing.session, case.pathway_digest)
+    seq = case.version + 1
+    name = event_id or free_id(seq, {e.id for e in before})
+    event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
+    _check_event(writing, case, before, event)
+    if not separates and kind == "event:corrected" and merger_of(before, event) is not None:
+        raise Refused(ON_TWO)
+    return Proposed(event, plan_after(pathway, before, event))
+
+
+def locked(session: Session, ref: str) -> Case:
+    """The case as it is now; whoever wants to change it too has to wait. Raises :class:`UnknownThing`."""
+    found = select(Case).where(Case.ref == ref).with_for_update().execution_options(populate_existing=True)
+    case = session.exec(found).first()
     if case is None:
         raise UnknownThing(f"there is no case {ref!r}")
     return case
@@ -158,6 +188,8 @@ def opening_of(events: Iterable[Event]) -> dict[str, Any]:
 
 def check_reference(ref: str) -> None:
     """A case's reference stands in addresses and files: letters, digits, dot, dash and underscore."""
+    if ref == "new":  # the address of a page
+        raise ChangeRefused("a case cannot be called “new”")
     if _REFERENCE.fullmatch(ref) is None:
         raise ChangeRefused(
             f"the case reference {quoted(ref)} is not 1 to 64 letters, digits, dots, dashes or underscores"
@@ -173,6 +205,20 @@ def check_correction(before: Iterable[Event], event: Event) -> None:
         raise Refused(f"the case has no event {quoted(event.data['event'])} to correct")
     if target.kind == "case:opened":
         raise Refused("the opening of a case cannot be corrected away")
+
+
+ON_TWO = (
+    "a merger stands on two records: a lead takes them apart on the page of the one that ended, or merges them again"
+)
+
+
+def merger_of(events: Iterable[Event], event: Event) -> Event | None:
+    """The merger that an event is, or that it takes back or brings back by corrections."""
+    named = {one.id: one for one in events}
+    found: Event | None = event
+    while found is not None and found.kind == "event:corrected":
+        found = named.get(str(found.data["event"]))
+    return found if found is not None and found.kind in ("case:merged", "case:joined") else None
 
 
 def _require_reasons(planned: Plan, event: Event) -> None:
@@ -204,20 +250,24 @@ def write_new(
         head_mac=chain.START,
         **case_values(planned),
     )
-    if not _added(writing.session, case):
+    if not added(writing.session, case):
         raise ChangeRefused(f"there already is a case {ref!r}")
     _append(writing, case, events)
+    tallies.note_case(writing.session, None, tallies.standing(case))
+    terms.index(writing.session, case, writing.session.get_one(Patient, case.patient_id))
     follow_ups.write_all(writing, case, planned)
     return case
 
 
 def write_change(writing: Writing, case: Case, pathway: Pathway, events: list[Event], planned: Plan) -> None:
     """Store further events of a case and make its rows equal to the plan."""
+    before = tallies.standing(case)
     _append(writing, case, events)
     for name, value in case_values(planned).items():
         setattr(case, name, value)
     case.navigator_id = person_id(writing.session, planned.history.navigator)
     writing.session.flush()
+    tallies.note_case(writing.session, before, tallies.standing(case))
     follow_ups.reconcile(writing, case, planned)
 
 
@@ -262,7 +312,7 @@ def _event_row(writing: Writing, case: Case, event: Event) -> dict[str, Any]:
 
 def _patient(session: Session, data: dict[str, Any]) -> int:
     row = Patient(**patient_values(data))
-    if not _added(session, row):
+    if not added(session, row):
         raise ChangeRefused(f"there already is a patient {data['ref']!r}")
     return _id(row.id)
 
@@ -272,7 +322,7 @@ def clinic_id(session: Session, name: str, timezone: str) -> int:
     found = select(Clinic).where(Clinic.name == name)
     row = session.exec(found).first()
     if row is None:
-        _added(session, Clinic(name=name, timezone=timezone))
+        added(session, Clinic(name=name, timezone=timezone))
         row = session.exec(found).one()
     if row.timezone != timezone:
         raise ChangeRefused(f"clinic {name!r} is in {row.timezone}, not in {timezone}")
@@ -285,19 +335,8 @@ def person_id(session: Session, email: str | None) -> int | None:
         return None
     found = select(Person.id).where(Person.email == email)
     if session.exec(found).first() is None:
-        _added(session, Person(email=email))
+        added(session, Person(email=email))
     return _id(session.exec(found).one())
-
-
-def _added(session: Session, row: SQLModel) -> bool:
-    """Store a row with a name of its own; False where there is one already, be it from somebody at the same time."""
-    try:
-        with session.begin_nested():
-            session.add(row)
-            session.flush()
-    except IntegrityError:
-        return False
-    return True
 
 
 def _id(value: int | None) -> int:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "case": ("tracker.commands.case:case", "List cases, or show one."),
     "clinic": ("tracker.commands.people:clinic", "List clinics, or set who hears of theirs and when."),
     "person": ("tracker.commands.people:person", "Digest days; who is away, who stands in, who is back."),
+    "user": ("tracker.commands.user:user", "Accounts: who may sign in, as what in which clinic."),
     "replay": ("tracker.commands.exchange:replay", "Apply a journal file, all or nothing."),
     "import": ("tracker.commands.exchange:import_", "Import cases from elsewhere."),
     "export": ("tracker.commands.exchange:export", "Write what is recorded to standard output."),

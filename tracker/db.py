@@ -21,8 +21,10 @@ from tracker.secret import Secret
 from tracker.settings import Settings
 
 _BUSY_MS = 15_000
-_LOCK_NOT_AVAILABLE = "55P03"
-"""What PostgreSQL says of a lock that could not be had, at once or within the time that one waits."""
+_BUSY = frozenset({"55P03", "40P01", "40001"})
+"""What PostgreSQL says of a lock that could not be had in time, of two that wait for each other, and of two that
+cannot both be so.
+"""
 
 _COMMIT_FOR_GOOD = (
     "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -197,6 +199,15 @@ def _open_encrypted(path: Path, key: str) -> Any:
     return connection
 
 
+def one_at_a_time(session: Session, lock: int) -> None:
+    """Wait until no other transaction has this lock, and have it to the end of this one.
+
+    The embedded database has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(lock)))
+
+
 def is_busy(error: OperationalError) -> bool:
-    """Whether a write waited in vain for another one."""
-    return "locked" in str(error.orig) or getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE
+    """Whether a write waited in vain for another one, or had to give way to it."""
+    return "locked" in str(error.orig) or getattr(error.orig, "sqlstate", "") in _BUSY

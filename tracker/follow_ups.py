@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import insert
 from sqlmodel import col, select
 
-from tracker import recall
+from tracker import recall, tallies
 from tracker.clock import local_date
 from tracker.models import Case, Clinic, FollowUpRow, Reminder
 from tracker.projection import follow_up_values, reminder_values
@@ -24,6 +24,7 @@ def write_all(writing: Writing, case: Case, planned: Plan) -> None:
     rows = [place | follow_up_values(item) for item in planned.follow_ups.values()]
     if rows:
         writing.session.execute(insert(FollowUpRow), rows)
+    tallies.note_follow_ups(writing.session, (), _open_items(case, planned))
     _insert_reminders(writing, case, _wanted(planned).values())
 
 
@@ -32,6 +33,7 @@ def reconcile(writing: Writing, case: Case, planned: Plan) -> None:
     stored = {row.key: row for row in writing.session.exec(select(FollowUpRow).where(FollowUpRow.case_id == case.id))}
     place = _place(case)
     wanted = {key: place | follow_up_values(item) for key, item in planned.follow_ups.items()}
+    before = [_counted(row) for row in stored.values() if row.status == "open"]
     new = [values for key, values in wanted.items() if key not in stored]
     if new:
         writing.session.execute(insert(FollowUpRow), new)
@@ -41,7 +43,20 @@ def reconcile(writing: Writing, case: Case, planned: Plan) -> None:
         else:
             _assign(row, wanted[key])
     writing.session.flush()
+    tallies.note_follow_ups(writing.session, before, _open_items(case, planned))
     _reconcile_reminders(writing, case, planned)
+
+
+def _open_items(case: Case, planned: Plan) -> Iterator[tallies.Open]:
+    """The open follow-ups of a plan, as they are counted."""
+    for item in planned.open_items:
+        yield tallies.Open(
+            case.clinic_id, case.navigator_id or 0, item.activity, item.window.late_on, item.window.due_on
+        )
+
+
+def _counted(row: FollowUpRow) -> tallies.Open:
+    return tallies.Open(row.clinic_id, row.navigator_id or 0, row.activity, row.late_on, row.due_on)
 
 
 def _place(case: Case) -> dict[str, Any]:
@@ -87,6 +102,24 @@ def _locked(writing: Writing, case: Case) -> list[Reminder]:
     """The reminders of a case, as a sweep that runs at the same time leaves them; the next one has to wait."""
     found = select(Reminder).where(Reminder.case_id == case.id).order_by(col(Reminder.id)).with_for_update()
     return list(writing.session.exec(found.execution_options(populate_existing=True)))
+
+
+def let_go(writing: Writing, case: Case, planned: Plan) -> tuple[list[Reminder], list[Reminder]]:
+    """The reminders that a plan would end: those whose day has come, to be withheld, and those that never come.
+
+    Nothing is written. What has been told stays told.
+    """
+    rows = list(writing.session.exec(select(Reminder).where(Reminder.case_id == case.id).order_by(col(Reminder.id))))
+    gone = recall.beyond_recall(writing.session, {row.digest_id for row in rows if row.status == "raised"})
+    wanted, today = _wanted(planned), _local(writing, case, writing.now)
+    ended = [
+        row
+        for row in rows
+        if row.status in ("pending", "raised")
+        and not (row.status == "raised" and row.digest_id in gone)
+        and (row.follow_up_key, row.due_on, row.step) not in wanted
+    ]
+    return [row for row in ended if row.remind_on <= today], [row for row in ended if row.remind_on > today]
 
 
 def _wanted(planned: Plan) -> dict[_StepKey, dict[str, Any]]:

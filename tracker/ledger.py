@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from tracker import audit, cases, chain, pathways
+from tracker import audit, cases, chain, looks, pathways, tallies, terms
 from tracker.balance import last_sweep, told_wrongly
 from tracker.clock import local_date
 from tracker.models import (
@@ -102,7 +102,9 @@ def verify(session: Session, *, now: datetime, chain_key: bytes) -> Verdict:
     if orphans:
         verdict.broken.append(f"{orphans} event rows belong to no case")
     verdict.broken.extend(audit.broken(session, chain_key))
+    verdict.broken.extend(looks.broken(session, chain_key))
     verdict.missing.extend(told_wrongly(session, now))
+    verdict.wrong.extend(tallies.wrong(session))
     return verdict
 
 
@@ -169,6 +171,8 @@ def _not_as_told(session: Session, case: Case, planned: Plan) -> Iterator[str]:
     for name, value in patient_values(opened["patient"]).items():
         if getattr(patient, name) != value:
             yield f"patient row {patient.id} (case {case.ref}): {name} is not what its events say"
+    if terms.stored(session, case) != terms.of_case(case, patient):
+        yield f"{where}: the words by which it is found are not those of its patient"
 
 
 def _verify_rows(session: Session, verdict: Verdict, case: Case, planned: Plan) -> None:

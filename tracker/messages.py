@@ -13,6 +13,8 @@ from sqlmodel import Session, col
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import IN_HAND, IN_QUESTION, WAITING, AuditEntry, Clinic, Digest, OutboxMessage
 
+_FARTHER = 10
+"""So many times farther back is looked for decisions of some clinics among those of all."""
 _BY_HAND = ("mail:sent-again", "mail:arrived", "mail:given-up")
 
 
@@ -67,21 +69,25 @@ class Page:
     after: int | None
 
 
-def in_question(session: Session, size: int) -> Part:
+Clinics = frozenset[int] | None
+"""The messages of these clinics, by the numbers of their rows; None: of all."""
+
+
+def in_question(session: Session, size: int, clinics: Clinics = None) -> Part:
     """Messages that somebody has to decide about, the oldest first."""
-    return _part(session, IN_QUESTION, (col(OutboxMessage.id),), size)
+    return _part(session, IN_QUESTION, (col(OutboxMessage.id),), size, clinics)
 
 
-def waiting(session: Session, size: int) -> Part:
+def waiting(session: Session, size: int, clinics: Clinics = None) -> Part:
     """Messages that will be tried, the next first; before them those that are being sent just now."""
-    leaving = _part(session, IN_HAND, (col(OutboxMessage.lease_until), col(OutboxMessage.id)), size)
-    queued = _part(session, WAITING, (col(OutboxMessage.next_try_at), col(OutboxMessage.id)), size)
+    leaving = _part(session, IN_HAND, (col(OutboxMessage.lease_until), col(OutboxMessage.id)), size, clinics)
+    queued = _part(session, WAITING, (col(OutboxMessage.next_try_at), col(OutboxMessage.id)), size, clinics)
     return Part([*leaving.items, *queued.items][:size], leaving.number + queued.number)
 
 
-def settled(session: Session, after: int | None, size: int) -> Page:
+def settled(session: Session, after: int | None, size: int, clinics: Clinics = None) -> Page:
     """Messages that were sent or taken back, the latest first, by when they were written."""
-    found = _messages().where(col(OutboxMessage.state).in_(("sent", "cancelled")))
+    found = _of(clinics, _messages().where(col(OutboxMessage.state).in_(("sent", "cancelled"))))
     if after is not None:
         found = found.where(col(OutboxMessage.id) < after)
     rows = session.execute(found.order_by(col(OutboxMessage.id).desc()).limit(size + 1)).all()
@@ -89,25 +95,39 @@ def settled(session: Session, after: int | None, size: int) -> Page:
     return Page(items, items[-1].id if len(rows) > size else None)
 
 
-def number_in_question(session: Session) -> int:
+def number_in_question(session: Session, clinics: Clinics = None) -> int:
     """How many messages somebody has to decide about."""
-    return int(session.execute(select(func.count()).select_from(OutboxMessage).where(IN_QUESTION)).scalar_one())
+    return _number(session, IN_QUESTION, clinics)
 
 
-def oldest_waiting(session: Session) -> datetime | None:
+def numbers_in_question(session: Session, clinics: Clinics = None) -> dict[str, int]:
+    """The same, by their states."""
+    counted = _joined(clinics, select(col(OutboxMessage.state), func.count()).select_from(OutboxMessage))
+    found = session.execute(counted.where(IN_QUESTION).group_by(col(OutboxMessage.state)))
+    return {state: number for state, number in found}  # noqa: C416  (its rows are no pairs to mypy)
+
+
+def oldest_waiting(session: Session, clinics: Clinics = None) -> datetime | None:
     """When the oldest of the messages that have not left was written."""
-    return _one_time(session, select(func.min(col(OutboxMessage.created_at))).where(WAITING))
+    written = select(func.min(col(OutboxMessage.created_at))).select_from(OutboxMessage)
+    return _one_time(session, _joined(clinics, written).where(WAITING))
 
 
-def oldest_doubt(session: Session) -> datetime | None:
+def oldest_doubt(session: Session, clinics: Clinics = None) -> datetime | None:
     """Since when it is not known of some message whether it has arrived."""
-    doubted = select(func.min(col(OutboxMessage.doubted_at))).where(IN_QUESTION)
-    return _one_time(session, doubted.where(col(OutboxMessage.state) == "uncertain"))
+    doubted = _joined(clinics, select(func.min(col(OutboxMessage.doubted_at))).select_from(OutboxMessage))
+    return _one_time(session, doubted.where(IN_QUESTION, col(OutboxMessage.state) == "uncertain"))
 
 
 def _one_time(session: Session, found: Any) -> datetime | None:
     moment: datetime | None = session.execute(found).scalar_one()
     return moment
+
+
+def clinic_of(session: Session, number: int) -> int | None:
+    """The clinic that a message is about, by the number of its row; None where there is no such message."""
+    joined = select(col(Digest.clinic_id)).join(OutboxMessage, col(OutboxMessage.digest_id) == col(Digest.id))
+    return session.execute(joined.where(col(OutboxMessage.id) == number)).scalar_one_or_none()
 
 
 def require_unchanged(session: Session, number: int, seen: str) -> None:
@@ -122,16 +142,39 @@ def require_unchanged(session: Session, number: int, seen: str) -> None:
         raise ChangeRefused(f"message {number} is no longer as this page showed it; look at it again below")
 
 
-def settled_by_hand(session: Session, size: int) -> Sequence[AuditEntry]:
+def settled_by_hand(session: Session, size: int, clinics: Clinics = None) -> Sequence[AuditEntry]:
     """The last entries of the audit that are about messages, the latest first."""
-    found = select(AuditEntry).where(col(AuditEntry.kind).in_(_BY_HAND))
-    return session.execute(found.order_by(col(AuditEntry.seq).desc()).limit(size)).scalars().all()
+    found = select(AuditEntry).where(col(AuditEntry.kind).in_(_BY_HAND)).order_by(col(AuditEntry.seq).desc())
+    if clinics is None:
+        return session.execute(found.limit(size)).scalars().all()
+    latest = session.execute(found.limit(size * _FARTHER)).scalars().all()
+    return [entry for entry in latest if clinic_of(session, _message_number(entry)) in clinics][:size]
 
 
-def _part(session: Session, which: Any, order: tuple[Any, ...], size: int) -> Part:
-    rows = session.execute(_messages().where(which).order_by(*order).limit(size)).all()
-    number = session.execute(select(func.count()).select_from(OutboxMessage).where(which)).scalar_one()
-    return Part([_message(row) for row in rows], number)
+def _message_number(entry: AuditEntry) -> int:
+    return int(entry.subject.rpartition(" ")[2])
+
+
+def _part(session: Session, which: Any, order: tuple[Any, ...], size: int, clinics: Clinics) -> Part:
+    rows = session.execute(_of(clinics, _messages()).where(which).order_by(*order).limit(size)).all()
+    return Part([_message(row) for row in rows], _number(session, which, clinics))
+
+
+def _number(session: Session, which: Any, clinics: Clinics) -> int:
+    counted = _joined(clinics, select(func.count()).select_from(OutboxMessage))
+    return int(session.execute(counted.where(which)).scalar_one())
+
+
+def _joined(clinics: Clinics, found: Any) -> Any:
+    """A SELECT of messages alone, limited to clinics."""
+    if clinics is None:
+        return found
+    return _of(clinics, found.join(Digest, col(Digest.id) == col(OutboxMessage.digest_id)))
+
+
+def _of(clinics: Clinics, found: Any) -> Any:
+    """A SELECT that has joined the digest, limited to clinics."""
+    return found if clinics is None else found.where(col(Digest.clinic_id).in_(sorted(clinics)))
 
 
 def _messages() -> Any:

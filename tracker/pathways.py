@@ -69,3 +69,8 @@ def published(session: Session) -> list[dict[str, str]]:
         }
         for r in rows
     ]
+
+
+def states_ever(session: Session) -> list[str]:
+    """Every state of every pathway that was ever published."""
+    return sorted({name for row in published(session) for name in pinned(session, row["digest"]).state_named})

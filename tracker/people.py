@@ -13,7 +13,9 @@ from tracker.errors import ChangeRefused, UnknownThing, WrongSetting
 from tracker.models import Absence, Case, Clinic, Person
 from tracker.writing import Writing
 from workflows.dates import in_words
-from workflows.limits import checked_day, checked_email, quoted
+from workflows.limits import checked_day, checked_email, is_fit, quoted
+
+_LONGEST_NAME = 120
 
 # A clinic ---------------------------------------------------------------------------------------------------
 
@@ -21,6 +23,20 @@ from workflows.limits import checked_day, checked_email, quoted
 def clinics(session: Session) -> list[Clinic]:
     """Every clinic, by name."""
     return list(session.exec(select(Clinic).order_by(col(Clinic.name))))
+
+
+def add_clinic(writing: Writing, name: str, zone: str) -> Clinic:
+    """A clinic without cases; raises :class:`ChangeRefused` for a name that is taken, or cannot be one."""
+    name = name.strip()
+    if not 0 < len(name) <= _LONGEST_NAME or not is_fit(name):
+        raise ChangeRefused(f"a clinic has a name of at most {_LONGEST_NAME} characters")
+    if writing.session.exec(select(Clinic.id).where(Clinic.name == name)).first() is not None:
+        raise ChangeRefused(f"there is a clinic {quoted(name)} already")
+    clinic = Clinic(name=name, timezone=_in_words(clock.known_zone, zone))
+    writing.session.add(clinic)
+    writing.session.flush()
+    audit.note(writing, "clinic:added", name, {"timezone": clinic.timezone})
+    return clinic
 
 
 def set_lead(writing: Writing, clinic: str, email: str | None) -> Clinic:
@@ -113,6 +129,11 @@ def people(session: Session) -> list[Person]:
     return list(session.exec(select(Person).order_by(col(Person.email))))
 
 
+def digest_days_of(session: Session, email: str) -> str | None:
+    """The ISO weekdays on which somebody wants a digest; None for who looks after no case and hears of none."""
+    return session.exec(select(Person.digest_days).where(Person.email == email)).first()
+
+
 def set_digest_days(writing: Writing, email: str, days: str) -> Person:
     """The ISO weekdays on which somebody wants a digest, as digits; none means what is urgent and nothing else."""
     person = _person(writing, email)
@@ -171,6 +192,16 @@ def set_back(writing: Writing, email: str, on: date | None = None) -> tuple[Pers
     writing.session.flush()
     audit.note(writing, "person:back", email, {"was": was, "is": span(absence) if absence.from_on < day else None})
     return person, day
+
+
+def end_absence(writing: Writing, email: str, from_on: date) -> date | None:
+    """End the absence that begins, or has begun, on a date; returns its last day until now, None if there is none."""
+    person = _person(writing, email)
+    today = today_of(writing.session, person, writing.now)
+    until = next((a.until_on for a in absences(writing.session, person, today) if a.from_on == from_on), None)
+    if until is not None:
+        set_back(writing, email, max(from_on, today))
+    return until
 
 
 def _person(writing: Writing, email: str) -> Person:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, case, select, true
 from sqlmodel import Session, col
 
 from tracker.clock import local_date
@@ -28,12 +28,17 @@ class CasePlace:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for."""
+    """Which cases a list is about; None means any. ``unassigned``: those that nobody is responsible for.
+
+    ``clinics``, by the numbers of their rows: those in which somebody may see cases. None is for the command line and
+    the machinery; a page always says which.
+    """
 
     clinic: str | None = None
     navigator: str | None = None
     case: str | None = None
     unassigned: bool = False
+    clinics: frozenset[int] | None = None
 
 
 ANY = Scope()
@@ -53,21 +58,31 @@ def case_rows(scope: Scope) -> Any:
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(Case.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(Case.navigator_id))
-    return within(found, scope)
+    return within(found, scope, col(Case.clinic_id))
 
 
 def open_items(scope: Scope) -> Any:
     """A SELECT of open follow-ups, each with case, patient, clinic and navigator."""
+    return follow_ups(scope).where(col(FollowUpRow.status) == "open")
+
+
+def follow_ups(scope: Scope) -> Any:
+    """The same of those that are settled too."""
     found = select(FollowUpRow, Case, Patient, Clinic, Person).select_from(FollowUpRow)
     found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
-    return within(found.where(col(FollowUpRow.status) == "open"), scope)
+    return within(found, scope, col(FollowUpRow.clinic_id))
 
 
-def within(found: Any, scope: Scope) -> Any:
-    """The SELECT, limited to a scope; it must have joined clinic and person."""
+def within(found: Any, scope: Scope, clinic_id: Any) -> Any:
+    """The SELECT, limited to a scope; it must have joined clinic and person. ``clinic_id`` is its own column of these.
+
+    This is the one place in which queries are limited to the clinics that somebody may see.
+    """
+    if scope.clinics is not None:
+        found = found.where(clinic_id.in_(sorted(scope.clinics)))
     if scope.clinic is not None:
         found = found.where(col(Clinic.name) == scope.clinic)
     if scope.navigator is not None:
@@ -86,3 +101,8 @@ def place_of(row: Row[Any], state: str | None = None) -> CasePlace:
     return CasePlace(
         c.ref, row.Patient.ref, row.Patient.name, row.Clinic.name, person, state or c.state, c.pathway_digest
     )
+
+
+def past_index(column: Any) -> Any:
+    """The column as no index has it: a list in the order of one index is not to be sorted out of another."""
+    return case((true(), column))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
+from itertools import combinations
 from typing import Any, NamedTuple
 
+from workflows.history import CaseHistory
 from workflows.parts import Step
 from workflows.pathway import Pathway
 from workflows.planning import Plan
@@ -17,18 +20,52 @@ from workflows.series import FollowUp, Why
 def case_values(plan: Plan) -> dict[str, Any]:
     """The columns of a case row that its events decide."""
     history = plan.history
-    died = history.state == "closed.deceased"
     return {
         "state": history.state,
         "phase": history.phase,
         "since": history.since,
         "opened_on": history.opened_on,
         "closed_on": None if history.is_open else history.since,
-        "died_on": history.since if died else None,
+        "died_on": history.died_on,
         "lines_open": len(history.open_lines),
         "needs_plan": any(item.rule == "no-next-step" for item in plan.open_items),
         "warnings_unexplained": len(history.unexplained()),
+        **list_values(history),
     }
+
+
+def list_values(history: CaseHistory) -> dict[str, Any]:
+    """The columns by which lists of cases are limited and ordered."""
+    return {
+        "treatments": treatments_value(line.treatment for line in history.open_lines),
+        "grade": history.fact("grade"),
+        "functional": history.fact("functional"),
+        "sort_name": sort_name(history.opened["patient"]),
+    }
+
+
+MANY = "many"
+"""Stands for more lines at once than are told apart; whoever looks for any treatment finds these cases too."""
+_TOLD_APART = 3
+
+
+def treatments_value(codes: Iterable[str]) -> str | None:
+    """The treatments under way as one word (``lanreotide+prrt``), so that an index can hold it; None for none."""
+    found = sorted(set(codes))
+    return "+".join(found) if 0 < len(found) <= _TOLD_APART else MANY if found else None
+
+
+def with_treatment(code: str, all_codes: Iterable[str]) -> list[str]:
+    """Every value of the column in which a treatment is, alone or beside others."""
+    others = sorted(set(all_codes) - {code})
+    beside = [chosen for number in range(_TOLD_APART) for chosen in combinations(others, number)]
+    return ["+".join(sorted((code, *chosen))) for chosen in beside] + [MANY]
+
+
+def sort_name(patient: dict[str, Any]) -> str:
+    """Where a patient stands in a list: by name without accents, or by reference where no name is known."""
+    text = unicodedata.normalize("NFKD", (patient.get("name") or patient["ref"]).casefold())
+    return " ".join("".join(c for c in text if not unicodedata.combining(c)).split())[:80]
 
 
 def patient_values(opened: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +142,7 @@ def reminder_values(pathway: Pathway, item: FollowUp) -> list[dict[str, Any]]:
     """The reminders that an open follow-up will need: one for each step, and one where a pause ends."""
     steps = pathway.reminders[item.reminders]
     values = [_values(item, step.id, step.to, remind_on(step, item), urgent=step.urgent) for step in steps]
-    return values + _back_from_pause(item, steps)
+    return values + _back_from_pause(item, steps) + _handed_over(item, steps)
 
 
 def _back_from_pause(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -117,6 +154,16 @@ def _back_from_pause(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, An
     urgent = any(step.urgent for step in before)
     step = f"{pause.why}-{pause.until}"
     return [_values(item, step, "navigator", pause.until, urgent=urgent)] if before else []
+
+
+def _handed_over(item: FollowUp, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Who takes over a case hears at once of what the former navigator may have been told already."""
+    day, pause = item.handed_over_on, pause_of(item)
+    if day is None or (pause is not None and pause.until > day):
+        return []
+    before = [step for step in steps if step.to == "navigator" and _step_on(step, item) <= day]
+    urgent = any(step.urgent for step in before)
+    return [_values(item, f"handed-over-{day}", "navigator", day, urgent=urgent)] if before else []
 
 
 def _values(item: FollowUp, step: str, audience: str, day: date, *, urgent: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is due, for the pages and the command line, and the whole centre in numbers."""
+"""What is due, for the pages and the command line; what is overdue, page by page, is in :mod:`tracker.overdue`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, or_, select
+from sqlalchemy import Row, select
 from sqlmodel import Session, col
 
 from tracker import cases
 from tracker.clock import local_date
 from tracker.errors import UnknownThing
-from tracker.models import Case, Clinic, FollowUpRow, Person
-from tracker.places import ANY, CasePlace, Scope, case_rows, local_dates, open_items, place_of, within
+from tracker.models import Case, Clinic, FollowUpRow
+from tracker.places import ANY, CasePlace, Scope, case_rows, local_dates, open_items, place_of
 from tracker.projection import why_of
 from workflows.series import FollowUp, Forecast, Why
 
@@ -81,7 +81,7 @@ def due(session: Session, *, now: datetime, on: date | None = None, scope: Scope
     if on is not None and any(on < day for day in today.values()):
         found = _due_in_the_past(session, on, scope)
     else:
-        found = [_due_item(row, on or today[row.Clinic.name]) for row in session.execute(open_items(scope))]
+        found = [due_item(row, on or today[row.Clinic.name]) for row in session.execute(open_items(scope))]
     return sorted(found, key=_urgency)
 
 
@@ -112,7 +112,8 @@ def require_known(session: Session, scope: Scope) -> None:
         raise UnknownThing(f"there is no clinic {scope.clinic!r}")
 
 
-def _due_item(row: Row[Any], day: date) -> DueItem:
+def due_item(row: Row[Any], day: date) -> DueItem:
+    """A row of :func:`tracker.places.open_items` as it stands on its clinic's local date."""
     item: FollowUpRow = row.FollowUpRow
     status, late_by = status_on(item.opens_on, item.late_on, day)
     return DueItem(
@@ -156,97 +157,3 @@ def _forecast_item(place: CasePlace, item: Forecast) -> DueItem:
         place, None, "", item.rule, item.activity, item.occurrence, item.anchor_on, item.window.opens_on,
         item.window.due_on, item.window.late_on, None, None, "forecast", 0, item.why,
     )  # fmt: skip
-
-
-# The overdue page ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a long list; ``after`` is the place from which the next part goes on, None at the end."""
-
-    items: list[DueItem]
-    after: tuple[date, int] | None
-
-
-def overdue_page(
-    session: Session, *, now: datetime, scope: Scope = ANY, after: tuple[date, int] | None = None, size: int = 50
-) -> Page:  # fmt: skip
-    """Overdue follow-ups, longest overdue first, ``size`` at a time, each by its clinic's local date."""
-    today = local_dates(session, now)
-    found = open_items(scope).where(_is_overdue(today))
-    if after is not None:
-        late_on, row_id = after
-        later = and_(col(FollowUpRow.late_on) == late_on, col(FollowUpRow.id) > row_id)
-        found = found.where(or_(col(FollowUpRow.late_on) > late_on, later))
-    found = found.order_by(col(FollowUpRow.late_on), col(FollowUpRow.id)).limit(size + 1)
-    items = [_due_item(row, today[row.Clinic.name]) for row in session.execute(found)]
-    last = items[size - 1] if len(items) > size else None
-    return Page(items[:size], (last.late_on, last.id) if last and last.id else None)
-
-
-def _is_overdue(today: dict[str, date]) -> Any:
-    """Overdue on each clinic's own date."""
-    by_day: dict[date, list[str]] = {}
-    for clinic, day in today.items():
-        by_day.setdefault(day, []).append(clinic)
-    terms = [and_(col(Clinic.name).in_(names), col(FollowUpRow.late_on) < day) for day, names in by_day.items()]
-    return or_(*terms) if terms else and_(col(Clinic.id).is_(None))
-
-
-@dataclass(frozen=True, slots=True)
-class OverdueCount:
-    """How many overdue follow-ups a clinic's navigator has, and how long the oldest has waited."""
-
-    clinic: str
-    navigator: str | None
-    items: int
-    oldest_late_on: date
-
-
-def overdue_counts(session: Session, *, now: datetime) -> list[OverdueCount]:
-    """Overdue follow-ups by clinic and navigator, most first."""
-    today = local_dates(session, now)
-    number = func.count().label("number")
-    found = (
-        select(col(Clinic.name), col(Person.email), number, func.min(col(FollowUpRow.late_on)))
-        .select_from(FollowUpRow)
-        .join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
-        .outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
-        .where(col(FollowUpRow.status) == "open", _is_overdue(today))
-        .group_by(Clinic.name, Person.email)
-        .order_by(number.desc(), Clinic.name)
-    )
-    return [OverdueCount(*row) for row in session.execute(found)]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """The whole centre in numbers."""
-
-    open_cases: int
-    without_next_step: int
-    unexplained: int
-    without_navigator: int
-
-
-def totals(session: Session, scope: Scope = ANY) -> Totals:
-    """Open cases, and those that need somebody's attention for another reason than a date."""
-
-    def count(condition: Any) -> Any:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-    found = within(
-        select(
-            func.count(),
-            count(Case.needs_plan),
-            count(col(Case.warnings_unexplained) > 0),
-            count(col(Case.navigator_id).is_(None)),
-        )
-        .select_from(Case)
-        .join(Clinic)
-        .outerjoin(Person, col(Person.id) == col(Case.navigator_id))
-        .where(col(Case.phase) != "closed"),
-        scope,
-    )
-    return Totals(*(int(number) for number in session.execute(found).one()))

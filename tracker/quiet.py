@@ -58,12 +58,16 @@ class Quiet:
     snoozed: list[Snoozed]
 
 
-def quiet(session: Session, now: datetime) -> Quiet:
+def quiet(session: Session, now: datetime, only: frozenset[int] | None = None) -> Quiet:
     """What is muted in each clinic on its local date: of those who look after open cases there, lead and clinician.
 
-    Somebody who stands in for one of them counts too.
+    Somebody who stands in for one of them counts too. ``only``: in these clinics, by the numbers of their rows.
     """
-    clinics = list(session.scalars(select(Clinic).order_by(col(Clinic.name))))
+    clinics = [
+        clinic
+        for clinic in session.scalars(select(Clinic).order_by(col(Clinic.name)))
+        if only is None or clinic.id in only
+    ]
     today = {clinic.name: local_date(now, clinic.timezone) for clinic in clinics}
     people = addressees.load(session, list(today.values()))
     navigators = _navigators(session)

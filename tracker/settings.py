@@ -6,15 +6,17 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tracker.errors import WrongSetting
 from tracker.mail.places import JournalPlace, SmtpServer, journal_place, smtp_server
+from tracker.provider import Provider, provider
 from workflows.limits import checked_email, iso_time
 
 _BASE_URL = re.compile(r"https?://[!-~]+")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,10 @@ class Settings:
     """Where things are kept, and (for rehearsals only) what time it is.
 
     ``now`` is an aware time that replaces the clock; long-running commands refuse it unless ``rehearsal``.
-    Without ``smtp`` mail goes into ``mail_dir``, unless it is off.
+    Without ``smtp`` mail goes into ``mail_dir``, unless it is off. A sign-in ends ``session_idle`` after the last thing
+    that somebody did, and ``session_length`` after it began. ``hosts`` are the names under which a front server is
+    asked for the pages, besides this machine's own; ``behind_proxy``: that server says who asks, and is believed.
+    ``provider``: with whose accounts people may sign in too.
     """
 
     home: Path
@@ -36,10 +41,20 @@ class Settings:
     smtp: SmtpServer | None = None
     mail_off: bool = False
     journal: JournalPlace | None = None
+    session_idle: timedelta = timedelta(minutes=30)
+    session_length: timedelta = timedelta(hours=12)
+    hosts: frozenset[str] = frozenset()
+    behind_proxy: bool = False
+    provider: Provider | None = None
 
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the pages over https, so that the cookie goes over nothing else."""
+        return self.base_url.startswith("https://")
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
@@ -59,7 +74,26 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         smtp=None if smtp_url in ("", "none") else smtp_server(smtp_url, env.get("TRACKER_SMTP_PASSWORD_FILE", "")),
         mail_off=smtp_url == "none",
         journal=journal_place(journal) if journal else None,
+        session_idle=_minutes(env, "TRACKER_SESSION_IDLE_MINUTES", 30, 24 * 60),
+        session_length=_minutes(env, "TRACKER_SESSION_MINUTES", 12 * 60, 7 * 24 * 60),
+        hosts=_hosts(env.get("TRACKER_HOSTS", "")),
+        behind_proxy=env.get("TRACKER_BEHIND_PROXY") == "1",
+        provider=provider(env),
     )
+
+
+def _minutes(env: Mapping[str, str], name: str, usual: int, most: int) -> timedelta:
+    given = env.get(name) or str(usual)
+    if re.fullmatch("[0-9]{1,5}", given) is None or not 1 <= int(given) <= most:
+        raise WrongSetting(f"{name} must be a number of minutes from 1 to {most}")
+    return timedelta(minutes=int(given))
+
+
+def _hosts(text: str) -> frozenset[str]:
+    names = frozenset(name.lower() for name in text.replace(",", " ").split())
+    if any(_HOST.fullmatch(name) is None for name in names):
+        raise WrongSetting("TRACKER_HOSTS must be names such as tracker.example.org, without scheme and port")
+    return names
 
 
 def _database_url(given: str, home: Path) -> str:

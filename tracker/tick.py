@@ -1,4 +1,7 @@
-"""The tick: raise what has come due, compose digests, deliver what waits, beat the heart. Safe to repeat."""
+"""The tick: raise what has come due, compose digests, deliver what waits, beat the heart. Safe to repeat.
+
+Before that, cases go over to whoever takes them from today on, so that their reminders reach the right person.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tracker import leases, outbox
+from tracker import leases, outbox, planned, tallies, views
 from tracker.balance import check_nightly
 from tracker.db import Database
 from tracker.digests import Sender, compose_digests
@@ -21,6 +25,7 @@ from tracker.reminders import sweep
 from tracker.secret import Secret
 from tracker.settings import Settings
 
+_log = structlog.get_logger()
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -63,10 +68,12 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
     raised = made = 0
     with leases.held(database, "sweep", now) as mine:
         if mine:
+            planned.carry_out(database, secret, now)
             with database.writing() as session:
                 raised = sweep(session, now)
             if not settings.mail_off:
                 made = compose_digests(database, sender, now)
+            tallies.add_up(database)
             _beat(database, "tick", now)
     delivered = _deliver(database, settings, sender, now)
     standing = outbox.standing(database)
@@ -76,12 +83,30 @@ def tick(database: Database, settings: Settings, secret: Secret, now: datetime) 
 
 
 def nightly(database: Database, now: datetime) -> bool:
-    """Weigh the ledger, once for each UTC date; whether it was done now, by this process."""
+    """Weigh the ledger, once for each UTC date; whether it was done now, by this process.
+
+    Old searches are forgotten each time, so that no name stays much longer than it is needed.
+    """
     with leases.held(database, "nightly", now) as mine:
         if not mine:
             return False
         with database.writing() as session:
-            return check_nightly(session, now)
+            views.forget_words(session, now)
+        with database.writing() as session:
+            if not check_nightly(session, now):
+                return False
+        _check_tallies(database)
+        return True
+
+
+def _check_tallies(database: Database) -> None:
+    """The numbers of the pages are counted anew where they are not what the rows say; the log says so."""
+    with database.reading() as session:
+        wrong = tallies.wrong(session)
+    if wrong:
+        _log.error("tallies.wrong", cubes=len(wrong))
+        with database.writing() as session:
+            tallies.recount(session)
 
 
 def wakes(

@@ -18,6 +18,9 @@ from workflows.limits import checked_email
 AT_MOST = 10_000
 """So many are counted; where there are more, it no longer matters how many."""
 
+Clinics = frozenset[int] | None
+"""The reminders of these clinics, by the numbers of their rows; None: of all."""
+
 _HOUR = timedelta(hours=1)
 _LOOK_BACK = 31
 
@@ -51,19 +54,19 @@ class Untold:
     deaf: tuple[str, ...] = ()
 
 
-def number(session: Session) -> int:
+def number(session: Session, clinics: Clinics = None) -> int:
     """How many reminders are raised and in no digest yet, up to :data:`AT_MOST`."""
-    some = _rows(col(Reminder.id)).limit(AT_MOST).subquery()
+    some = _rows(clinics, col(Reminder.id)).limit(AT_MOST).subquery()
     return int(session.execute(select(func.count()).select_from(some)).scalar_one())
 
 
-def weigh(session: Session, now: datetime) -> Untold:
+def weigh(session: Session, now: datetime, only: Clinics = None) -> Untold:
     """Look at each group of untold reminders: is there somebody to tell, and should they have heard by now?
 
     A navigator who wants nothing but what is urgent is not passed over: that was their choice, and the lead sees it.
     Whoever is to hear in another's place, or of an escalation, cannot choose that for them.
     """
-    groups = _groups(session)
+    groups = _groups(session, only)
     if not groups:
         return Untold()
     clinics = {clinic.id: clinic for clinic in session.execute(select(Clinic)).scalars()}
@@ -84,15 +87,15 @@ def weigh(session: Session, now: datetime) -> Untold:
             found.passed_over += group.number
             found.passed_over_since = min(found.passed_over_since or group.since, group.since)
     found.unusable, found.deaf = tuple(sorted(unusable)), tuple(sorted(deaf))
-    found.cases_of_nobody = _cases_of_nobody(session) if found.of_nobody else 0
+    found.cases_of_nobody = _cases_of_nobody(session, only) if found.of_nobody else 0
     return found
 
 
-def _groups(session: Session) -> list[Group]:
+def _groups(session: Session, only: Clinics) -> list[Group]:
     who = (col(Reminder.clinic_id), col(Reminder.navigator_id), col(Reminder.audience), col(Reminder.urgent))
     muted = and_(col(Reminder.audience) == "navigator", ~col(Reminder.urgent), col(Person.digest_days) == "")
     some = (
-        _rows(*who, col(Reminder.raised_at))
+        _rows(only, *who, col(Reminder.raised_at))
         .outerjoin(Person, col(Person.id) == col(Reminder.navigator_id))
         .where(or_(~muted, col(Person.id).is_(None)))
         .limit(AT_MOST)
@@ -103,16 +106,17 @@ def _groups(session: Session) -> list[Group]:
     return [Group(*row) for row in rows]
 
 
-def _rows(*columns: Any) -> Any:
+def _rows(only: Clinics, *columns: Any) -> Any:
     """Along the partial index of what nobody has been told, which SQLite takes for these very words only."""
     raised: BindParameter[str] = bindparam("raised", "raised", literal_execute=True)
     untold = and_(col(Reminder.status) == raised, col(Reminder.digest_id).is_(None))
-    return select(*columns).where(untold)
+    found = select(*columns).where(untold)
+    return found if only is None else found.where(col(Reminder.clinic_id).in_(sorted(only)))
 
 
-def _cases_of_nobody(session: Session) -> int:
+def _cases_of_nobody(session: Session, only: Clinics) -> int:
     of_nobody = (
-        _rows(col(Reminder.case_id))
+        _rows(only, col(Reminder.case_id))
         .join(Clinic, col(Clinic.id) == col(Reminder.clinic_id))
         .where(col(Reminder.navigator_id).is_(None), col(Clinic.lead_email).is_(None))
         .where(or_(col(Reminder.audience) != "clinician", col(Clinic.clinician_email).is_(None)))

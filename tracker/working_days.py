@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 import structlog
@@ -17,7 +17,9 @@ from workflows.limits import quoted
 _log = structlog.get_logger()
 
 _LOOK_AHEAD = 31
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+"""In the order of their ISO digits, from 1."""
+_HOUR = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
 _CALENDAR = re.compile("[A-Z]{2}(-[A-Z0-9]{1,3})?")
 """ISO codes of a country and a part of it; the stock exchanges and banks of the library are no clinics."""
 
@@ -65,9 +67,17 @@ def known_calendar(name: str) -> str:
     return name
 
 
+def hour(text: str) -> time:
+    """A time of day such as ``07:30``; raises :class:`WrongSetting`."""
+    match = _HOUR.fullmatch(text)
+    if match is None:
+        raise WrongSetting(f"{quoted(text)} is not a time of day such as 07:30")
+    return time(int(match[1]), int(match[2]))
+
+
 def weekdays_in_words(digits: str) -> str:
     """``Mon, Tue`` for ``12``; empty for none."""
-    return ", ".join(_WEEKDAYS[int(digit) - 1] for digit in digits)
+    return ", ".join(WEEKDAYS[int(digit) - 1] for digit in digits)
 
 
 def known_weekdays(digits: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel
 
 from tracker.secret import Secret
 
@@ -29,3 +30,14 @@ class Writing:
 def writing(session: Session, *, actor: str, now: datetime, secret: Secret) -> Writing:
     """Everything a service needs to write."""
     return Writing(session, actor, now, secret.derive("event chain"))
+
+
+def added(session: Session, row: SQLModel) -> bool:
+    """Store a row of which there is one only; False where there is one, be it from somebody at the same time."""
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+    except IntegrityError:
+        return False
+    return True

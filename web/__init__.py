@@ -10,7 +10,34 @@ from flask_bootstrap import Bootstrap5
 
 from tracker import clock, db, secret
 from tracker.settings import Settings, from_environment
-from web import cases, dashboard, errors, filters, health, metrics, outbox, pathway, security
+from web import (
+    access,
+    account,
+    acting,
+    admin,
+    audit,
+    calendar,
+    cases,
+    changes,
+    dashboard,
+    errors,
+    filters,
+    hand_over,
+    health,
+    meeting,
+    merging,
+    metrics,
+    new_patient,
+    outbox,
+    own_views,
+    pathway,
+    provider,
+    search,
+    security,
+    shell,
+    sign_in,
+    worklist,
+)
 from web.desk import Desk
 
 _MEGABYTE = 1024 * 1024
@@ -23,6 +50,7 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     Raises :class:`tracker.errors.WrongSetting` where the key file, the database or its schema will not do.
     """
     settings = settings or from_environment()
+    provider.require(settings)
     app = Flask(__name__)
     app.config.update(
         BOOTSTRAP_SERVE_LOCAL=True,
@@ -32,10 +60,33 @@ def create_app(settings: Settings | None = None, now: Callable[[], datetime] | N
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     _open(settings, now or (lambda: clock.now(settings))).install(app)
     Bootstrap5(app)
-    for part in (security, errors, filters):
+    for part in (security, access, errors, filters, shell):
         part.install(app)
-    for family in (dashboard, cases, outbox, pathway, health, metrics):
+    for family in (
+        sign_in,
+        provider,
+        account,
+        admin,
+        audit,
+        dashboard,
+        calendar,
+        meeting,
+        hand_over,
+        new_patient,
+        cases,
+        changes,
+        merging,
+        search,
+        outbox,
+        pathway,
+        shell,
+        health,
+        metrics,
+    ):
         app.register_blueprint(family.pages)
+    for family in (worklist, acting, own_views):
+        app.register_blueprint(family.pages)
+    app.register_blueprint(shell.files)
     return app
 
 

@@ -8,14 +8,12 @@ from datetime import date, datetime, time
 from flask import abort, request
 
 from tracker.clock import zone_of
-from workflows.limits import iso_day, iso_time
+from workflows.limits import iso_day, iso_time, row_number
 
 
 def text(name: str) -> str | None:
     """An argument without blanks around it; None where it is missing or empty."""
     given = (request.args.get(name) or "").strip()
-    if "\0" in given:
-        abort(400, f"“{name}” is not text.")
     return given or None
 
 
@@ -49,9 +47,10 @@ def number(name: str) -> int | None:
     given = text(name)
     if given is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,15}", given):
+    try:
+        return row_number(given)
+    except ValueError:
         abort(400, f"“{name}” must be a number.")
-    return int(given)
 
 
 def one_of(name: str, known: list[str]) -> str | None:
@@ -67,9 +66,9 @@ def place(name: str) -> tuple[date, int] | None:
     given = text(name)
     if given is None:
         return None
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\.([0-9]{1,15})", given)
+    day, _, row = given.partition(".")
     try:
-        return (date.fromisoformat(match[1]), int(match[2])) if match else abort(400, _LOST_PLACE)
+        return date.fromisoformat(day), row_number(row)
     except ValueError:
         abort(400, _LOST_PLACE)
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from itertools import pairwise
 
 from dateutil.relativedelta import relativedelta
 
-from tracker.casebook import CaseFile, ToldReminder
+from tracker.casebook import CaseFile
 from tracker.queries import status_on
 from tracker.words import count
-from web import presenters
+from web import acts, presenters
+from web.acts import Act
 from web.presenters import Badge, Urgency
+from workflows.dates import in_words
 from workflows.history import CaseHistory
 from workflows.machine import Choice, FoundWarning
-from workflows.parts import Checklist, FactDefinition
+from workflows.parts import FactDefinition
 from workflows.pathway import Pathway
-from workflows.planning import Plan
 from workflows.records import FactRecorded, Line
 from workflows.series import FollowUp, Forecast, Why
-from workflows.view import matches_state
+from workflows.view import Value
 
 FORECAST_MONTHS = 24
 
@@ -32,7 +34,7 @@ _ASIDE = ("restaging", "closed")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A phase on the way: ``place`` is ``now``, ``passed`` or ``ahead``; ``words`` say the same."""
+    """A phase on the way: ``place`` is ``now``, ``passed`` or ``ahead``; ``words`` say the same, and when."""
 
     title: str
     place: str
@@ -41,20 +43,45 @@ class Stop:
 
 def track(history: CaseHistory) -> list[Stop]:
     """The phases in their order, and after them restaging or closed where the case stands there."""
-    first = history.opened.get("state") or history.pathway.initial
-    visited = {state.partition(".")[0] for state in (first, *(move.to for move in history.moves))}
     groups = [*_TRACK, *((phase,) for phase in _ASIDE if phase == history.phase)]
-    return [_stop(history, group, visited) for group in groups]
+    stays = _stays(history)
+    return [_stop(history, group, stays) for group in groups]
 
 
-def _stop(history: CaseHistory, group: tuple[str, ...], visited: set[str]) -> Stop:
+_Stay = tuple[str, date, date | None]
+"""A phase, since when, and until when; None for the one that lasts."""
+
+
+def _stays(history: CaseHistory) -> list[_Stay]:
+    """The phases of the case one after the other, however often it came back to one."""
+    first = history.opened.get("state") or history.pathway.initial
+    entered = [(first, history.opened_on or history.since), *((move.to, move.on) for move in history.moves)]
+    found: list[_Stay] = []
+    for state, on in entered:
+        phase = state.partition(".")[0]
+        if found and found[-1][0] == phase:
+            continue
+        if found:
+            found[-1] = (*found[-1][:2], on)
+        found.append((phase, on, None))
+    return found
+
+
+def _stop(history: CaseHistory, group: tuple[str, ...], stays: list[_Stay]) -> Stop:
     titles = history.pathway.phases
+    of_group = [stay for stay in stays if stay[0] in group]
     if history.phase in group:
-        return Stop(titles[history.phase], "now", "the case is here")
-    been = [titles[phase] for phase in group if phase in visited]
-    if been:
-        return Stop(" and ".join(been), "passed", "the case was here before")
-    return Stop(" or ".join(titles[phase] for phase in group), "ahead", "not reached")
+        return Stop(titles[history.phase], "now", f"the case is here, since {in_words(of_group[-1][1])}")
+    if not of_group:
+        return Stop(" or ".join(titles[phase] for phase in group), "ahead", "not reached")
+    _, since, until = of_group[-1]
+    been = [titles[phase] for phase in group if any(stay[0] == phase for stay in of_group)]
+    again = "the last time " if len(of_group) > 1 else ""
+    return Stop(" and ".join(been), "passed", f"{again}{_from_to(since, until or since)}")
+
+
+def _from_to(since: date, until: date) -> str:
+    return f"on {in_words(since)}" if since == until else f"{in_words(since)} to {in_words(until)}"
 
 
 # What is due -----------------------------------------------------------------------------------------------
@@ -62,16 +89,26 @@ def _stop(history: CaseHistory, group: tuple[str, ...], visited: set[str]) -> St
 
 @dataclass(frozen=True, slots=True)
 class OpenItem:
-    """An open follow-up with its urgency on the day and its sources."""
+    """An open follow-up with its urgency on the day, its sources, and what must be known of their documents."""
 
     item: FollowUp
     label: str
     urgency: Urgency
     badges: list[Badge]
+    caveats: list[str]
 
     @property
     def why(self) -> Why:
         return self.item.why
+
+    @property
+    def by_moving(self) -> bool:
+        return acts.by_moving(self.item.activity)
+
+    @property
+    def acts(self) -> list[Act]:
+        """What can be done about it, without what is about the whole case."""
+        return [act for act in acts.possible(self.item.activity) if not act.of_case]
 
 
 def open_items(file: CaseFile) -> list[OpenItem]:
@@ -84,7 +121,9 @@ def _open_item(file: CaseFile, item: FollowUp) -> OpenItem:
     status, days = status_on(item.window.opens_on, item.window.late_on, file.today)
     pressing = presenters.urgency(status, days, presenters.steps_of(pathway, item.rule))
     label = presenters.activity_label(pathway, item.activity)
-    return OpenItem(item, label, pressing, presenters.badges(pathway, item.why.sources))
+    sources = item.why.sources
+    badges, caveats = presenters.badges(pathway, sources), presenters.document_caveats(pathway, sources)
+    return OpenItem(item, label, pressing, badges, caveats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +157,10 @@ def past_items(file: CaseFile) -> list[PastItem]:
 
 
 def how_it_ended(status: str, reason: str) -> str:
-    """``Done``, ``Waived: patient abroad``, ``No longer needed; this is over: a line is on hold``."""
+    """``Done``, ``Waived: patient abroad``, ``No longer needed: it is no longer so that a line is on hold``."""
     words = _ENDINGS.get(status, status)
     if reason.startswith(_OVER):
-        return f"{words}; this is over: {reason.removeprefix(_OVER)}"
+        return f"{words}: it is no longer so that {reason.removeprefix(_OVER)}"
     return f"{words}: {reason}" if reason else words
 
 
@@ -132,61 +171,6 @@ def forecast(file: CaseFile) -> list[tuple[str, Forecast]]:
     return [(presenters.activity_label(pathway, item.activity), item) for item in file.plan.forecast(file.today, until)]
 
 
-# Reminders -------------------------------------------------------------------------------------------------
-
-_STEPS = {
-    "opens": "May be done from now on",
-    "due": "Due",
-    "overdue": "Overdue",
-    "escalate-lead": "Overdue, for the clinic lead",
-    "escalate-clinician": "Overdue, for the clinician",
-}
-_AFTER_A_PAUSE = {"booked": "The appointment has passed", "snoozed": "Put off until then"}
-_AFTER_DEATH = "sent after the death"
-
-
-@dataclass(frozen=True, slots=True)
-class ReminderRow:
-    """A reminder in words; ``at`` is when it was told, or else raised, ``after_death``: before the death was known."""
-
-    label: str
-    step: str
-    due_on: date
-    standing: str
-    at: datetime | None
-    told_to: str
-    reason: str
-    after_death: bool
-
-
-def reminders(history: CaseHistory, plan: Plan, found: Iterable[ToldReminder]) -> list[ReminderRow]:
-    """What was told of the case, and what was not and why, in the order given."""
-    return [_reminder(history.pathway, plan, reminder) for reminder in found]
-
-
-def _reminder(pathway: Pathway, plan: Plan, told: ToldReminder) -> ReminderRow:
-    item = plan.follow_ups.get(told.follow_up_key)
-    rule = told.follow_up_key.partition(":")[0].partition("/")[0]
-    return ReminderRow(
-        label=presenters.activity_label(pathway, item.activity) if item else presenters.rule_label(pathway, rule),
-        step=_STEPS.get(told.step) or _AFTER_A_PAUSE.get(told.step.partition("-")[0], told.step.replace("-", " ")),
-        due_on=told.due_on,
-        standing=_standing(told),
-        at=told.sent_at or told.raised_at,
-        told_to=told.told_to or "",
-        reason=presenters.dates_in_words(told.reason or ""),
-        after_death=(told.reason or "").startswith(_AFTER_DEATH),
-    )
-
-
-def _standing(told: ToldReminder) -> str:
-    if told.status == "sent":
-        return "Told"
-    if told.status == "withheld":
-        return "Not told"
-    return "In a message on its way" if told.waits else "Raised, to be told in the next digest"
-
-
 # Warnings and possible steps -------------------------------------------------------------------------------
 
 
@@ -194,6 +178,7 @@ def _standing(told: ToldReminder) -> str:
 class WarningCard:
     """A warning with what was found and what it rests on."""
 
+    id: str
     text: str
     found: str
     badges: list[Badge]
@@ -205,13 +190,16 @@ def warnings(history: CaseHistory) -> list[WarningCard]:
 
 
 def _warning(pathway: Pathway, found: FoundWarning) -> WarningCard:
-    return WarningCard(found.text, presenters.sentence(found.found), presenters.badges(pathway, found.sources))
+    return WarningCard(
+        found.id, found.text, presenters.sentence(found.found), presenters.badges(pathway, found.sources)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """Something that can happen next: where it leads, what it asks, what is missing, what it warns of."""
 
+    id: str
     title: str
     to: str
     missing: tuple[str, ...]
@@ -237,7 +225,9 @@ def _step(history: CaseHistory, choice: Choice) -> Step:
     to = "" if choice.to == history.state else presenters.state_label(pathway, choice.to)
     asks = tuple(ask.label.lower() for ask in choice.trigger.asks if ask.required)
     warned = [_warning(pathway, warning) for warning in choice.warnings]
-    return Step(choice.trigger.title, to, choice.missing, asks, warned, choice.to.startswith("closed."))
+    return Step(
+        choice.trigger.id, choice.trigger.title, to, choice.missing, asks, warned, choice.to.startswith("closed.")
+    )
 
 
 # Facts -----------------------------------------------------------------------------------------------------
@@ -247,6 +237,7 @@ def _step(history: CaseHistory, choice: Choice) -> Step:
 class FactRow:
     """A fact that is known: its value, since when, whether it is derived, and what it was before."""
 
+    name: str
     label: str
     value: str
     on: date | None
@@ -256,12 +247,16 @@ class FactRow:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """T, N, M and stage, one column a staging system; ``conflict`` says where the systems differ."""
+    """T, N, M and stage, one column a staging system; ``conflict`` says where the systems differ.
+
+    ``earlier`` is what a category was before in its system: its label, the value, and since when; the latest first.
+    """
 
     systems: list[str]
     rows: list[tuple[str, list[str]]]
     conflict: bool
     latest: str
+    earlier: list[tuple[str, str, date]]
 
 
 def facts(history: CaseHistory) -> list[FactRow]:
@@ -277,11 +272,60 @@ def _fact(history: CaseHistory, definition: FactDefinition) -> FactRow:
     value = history.fact(definition.name)
     text = "" if value is None else history.pathway.value_label(definition.name, value)
     earlier = [(_value(history.pathway, fact), fact.on) for fact in reversed(recorded[:-1])]
-    return FactRow(definition.label, text, recorded[-1].on if recorded else None, earlier, definition.help)
+    name = definition.name if definition.derived is None else ""
+    return FactRow(name, definition.label, text, recorded[-1].on if recorded else None, earlier, definition.help)
 
 
 def _value(pathway: Pathway, fact: FactRecorded) -> str:
     return "not known" if fact.value is None else pathway.value_label(fact.name, fact.value)
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierRow:
+    """A barrier to care in words."""
+
+    label: str
+    since: date
+    resolved_on: date | None
+    words: str
+
+
+def barriers(history: CaseHistory) -> list[BarrierRow]:
+    """What keeps or kept the patient from care: what stands first, then the latest."""
+    found = sorted(history.barriers, key=lambda b: (b.resolved_on is None, b.since), reverse=True)
+    return [BarrierRow(presenters.barrier_label(b.name), b.since, b.resolved_on, "; ".join(b.texts)) for b in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Two facts that should agree and do not, and which of them the rules use."""
+
+    what: str
+    told: list[tuple[str, str]]
+    used: str
+
+
+_SHOULD_AGREE = (
+    ("The grades differ", ("reported_grade", "measured_grade"), "grade"),
+    ("The reports of hormone function differ", ("reported_functional", "functional"), "functional"),
+)
+"""What is recorded as reported, beside what follows from other facts, and the fact that the rules ask."""
+
+
+def differing(history: CaseHistory) -> list[Differing]:
+    """Facts that contradict each other, side by side."""
+    pathway, found = history.pathway, []
+    for what, names, used in _SHOULD_AGREE:
+        values = {name: history.fact(name) for name in names}
+        if None in values.values() or len(set(values.values())) == 1:
+            continue
+        told = [(pathway.fact_label(name), _words(pathway, name, value)) for name, value in values.items()]
+        found.append(Differing(what, told, _words(pathway, used, history.fact(used))))
+    return found
+
+
+def _words(pathway: Pathway, name: str, value: Value | None) -> str:
+    return "not known" if value is None else pathway.value_label(name, value)
 
 
 def unknown_facts(history: CaseHistory) -> list[str]:
@@ -301,7 +345,18 @@ def staging(history: CaseHistory) -> Staging | None:
     conflict = any(len({cell for cell in cells if cell != _NOT_RECORDED}) > 1 for _, cells in rows)
     last = max(recorded, key=lambda fact: fact.on)
     names = [_system(history.pathway, system) for system in systems]
-    return Staging(names, rows, conflict, _system(history.pathway, last.system))
+    earlier = [one for fact in qualified for system in systems for one in _before(history, fact, system)]
+    earlier.sort(key=lambda one: one[2], reverse=True)
+    return Staging(names, rows, conflict, _system(history.pathway, last.system), earlier)
+
+
+def _before(history: CaseHistory, definition: FactDefinition, system: str) -> Iterator[tuple[str, str, date]]:
+    """What a category was in one system, as long as it was something else than what came next."""
+    found = [fact for fact in history.facts.get(definition.name, []) if fact.system == system]
+    label = f"{definition.label}, {_system(history.pathway, system)}"
+    for was, becomes in pairwise(found):
+        if was.value != becomes.value:
+            yield label, _with_letter(definition, _value(history.pathway, was)), was.on
 
 
 _NOT_RECORDED = "not recorded"
@@ -351,57 +406,3 @@ def _doses(pathway: Pathway, line: Line) -> str:
     rules = [r for r in pathway.follow_ups if r.doses and r.line is not None]
     planned = next((r.doses for r in rules if r.line and r.line.matches(pathway, line.treatment, line.intent)), None)
     return f"{line.doses} of {count(planned, 'dose')} given" if planned else ""
-
-
-# Checklists and guidance -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """An item of a checklist; ``done_on`` is known where an act on record stands for it."""
-
-    text: str
-    optional: bool
-    done_on: date | None
-    badges: list[Badge]
-
-
-def checklists(history: CaseHistory) -> list[tuple[str, list[Tick]]]:
-    """The checklists of the state that concern the case, with what the record already shows as done."""
-    shown = [c for c in history.pathway.checklists if matches_state(c.shown_in, history.state)]
-    return [(c.title, _ticks(history, c)) for c in shown if c.when is None or c.when.holds(history)]
-
-
-def _ticks(history: CaseHistory, checklist: Checklist) -> list[Tick]:
-    return [
-        Tick(
-            item.text,
-            item.optional,
-            history.last_done([item.activity]) if item.activity else None,
-            presenters.badges(history.pathway, item.sources),
-        )
-        for item in checklist.items
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a cited text says."""
-
-    text: str
-    badges: list[Badge]
-
-
-def guidance(history: CaseHistory) -> tuple[list[Note], list[str]]:
-    """What the cited texts say at this place, and what must be known about the documents behind it."""
-    pathway = history.pathway
-    named = pathway.state_named[history.state].guidance
-    shown = [
-        note
-        for note in pathway.guidance
-        if (note.id in named or matches_state(note.shown_in, history.state))
-        and (note.when is None or note.when.holds(history))
-    ]
-    notes = [Note(note.text, presenters.badges(pathway, note.sources)) for note in shown]
-    cited = [source for note in shown for source in note.sources]
-    return notes, presenters.document_caveats(pathway, cited)

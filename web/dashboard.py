@@ -1,4 +1,4 @@
-"""The first page: what is overdue, longest first, and which cases are in want of something else."""
+"""The first page: what is overdue, longest first, what comes, and what is in want of somebody; in numbers too."""
 
 from __future__ import annotations
 
@@ -7,36 +7,42 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from flask import Blueprint, abort, redirect, render_template, url_for
-from sqlmodel import Session
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from sqlmodel import Session, col, select
 from werkzeug.wrappers import Response
 
-from tracker import alarms, casebook, pathways, places, queries, words
+from tracker import alarms, casebook, heartbeats, overdue, pathways, places
+from tracker.access import May
 from tracker.alarms import Alarm, Look
 from tracker.casebook import CaseSummary, ScopeChoices
+from tracker.models import Clinic
+from tracker.overdue import Only, Standing
 from tracker.places import Scope
-from tracker.queries import DueItem, OverdueCount, Totals
-from web import arguments, presenters
+from tracker.queries import DueItem
+from web import acts, arguments, numbers, pictures, presenters
+from web.access import case_number_for, needs, scope, viewer
+from web.acts import Act
 from web.desk import desk
 from web.presenters import Badge, Urgency
 from workflows.pathway import Pathway
 
 pages = Blueprint("dashboard", __name__)
 
-PAGE = 25
+PAGE = 12
 SHORT = 8
-"""Cases of each kind on this page; the list of cases has the others."""
+"""Cases or follow-ups of each kind on this page; the lists behind it have the others."""
 NOBODY = 0
 """Stands in an address for "nobody responsible", where other numbers are people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What the page is limited to, as its address says it."""
+    """What the page is limited to, as its address says it. ``mine``: to the person signed in, who said nothing."""
 
     clinic: str | None
     navigator: int | None
     scope: Scope
+    mine: bool = False
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -45,13 +51,19 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An overdue follow-up in words."""
+    """A follow-up in words."""
 
     item: DueItem
     label: str
     state: str
     urgency: Urgency
     badges: list[Badge]
+    acts: list[Act]
+
+    @property
+    def by_moving(self) -> bool:
+        """Whether moving the case settles it, and the person may do that."""
+        return bool(self.acts) and acts.by_moving(self.item.activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +72,6 @@ class CaseRow:
 
     summary: CaseSummary
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How much is overdue with one navigator of one clinic."""
-
-    count: OverdueCount
-    person: int | None
-    waiting: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +86,28 @@ class Want:
 
 
 @pages.get("/go/<int(max=2147483647):case_id>")  # no row has a larger number
+@needs(May.READ)
 def go(case_id: int) -> Response:
     """Where a mail's link leads: it carries a row's number, because a reference may say who is meant."""
     with desk().database.reading() as session:
-        return redirect(url_for("cases.show", ref=casebook.reference_of(session, case_id)))
+        return redirect(url_for("cases.show", ref=case_number_for(session, case_id, May.READ).ref))
 
 
 @pages.get("/")
+@needs(May.READ)
 def index() -> str:
     """The dashboard, limited to a clinic or a navigator where the address says so."""
     now = desk().now()
     with desk().database.reading() as session:
-        choices = casebook.scope_choices(session)
-        chosen = choose(choices)
+        choices = casebook.scope_choices(session, scope())
+        chosen = choose(choices, mine=True)
+        pathway = pathways.latest(session)
+        sooner = overdue.lead_after(pathway)
+        only, only_words = _only(sooner)
         after = arguments.place("after")
-        page = queries.overdue_page(session, now=now, scope=chosen.scope, after=after, size=PAGE)
-        totals = queries.totals(session, chosen.scope)
-        loads = _loads(session, now, choices, chosen.scope)
+        page = overdue.overdue_page(session, now=now, scope=chosen.scope, only=only, after=after, size=PAGE)
+        standing = overdue.standing(session, now=now, scope=chosen.scope, sooner=sooner)
+        today = _today(session, now, standing, chosen.clinic)
         return render_template(
             "dashboard.html",
             alarms=_alarms(session, now),
@@ -107,26 +115,73 @@ def index() -> str:
             rows=present(session, page.items),
             after=arguments.place_text(page.after),
             first_part=after is None,
-            overdue=sum(load.count.items for load in loads),
-            totals=totals,
-            wants=_wants(session, chosen.scope, totals),
-            loads=loads,
+            only=only_words,
+            shown=_shown(standing, only),
+            limits=chosen.arguments | _kept(),
+            standing=standing,
+            coming=present(session, overdue.coming(session, now=now, scope=chosen.scope, size=SHORT)),
+            soon=numbers.soon(standing, today),
+            tiles=numbers.tiles(standing, chosen.arguments, today),
+            drawn=numbers.drawn(standing, pathway, choices, chosen.arguments, today),
+            wants=_wants(session, chosen.scope, standing),
+            loads=numbers.loads(session, standing, choices),
             choices=choices,
             chosen=chosen,
-            any_case=_any_case(session),
-            today=_today(session, now, chosen.clinic),
+            any_case=casebook.is_within(session, scope()),
+            today=today,
+            days=places.local_dates(session, now),
+            last_tick=heartbeats.last(session, "tick"),
+            now=now,
             nobody=NOBODY,
         )
 
 
-def choose(choices: ScopeChoices) -> Chosen:
-    """The clinic and the navigator that the address names; answers 400 for one that there is not."""
+def choose(choices: ScopeChoices, *, mine: bool = False) -> Chosen:
+    """The clinic and the navigator that the address names; answers 400 for one that there is not.
+
+    ``mine``: whoever looks after cases and leads no clinic sees their own where the address says nothing.
+    """
     clinic = arguments.one_of("clinic", choices.clinics)
     person = arguments.number("navigator")
     if person is not None and person != NOBODY and person not in choices.navigators:
         abort(400, "“navigator” names nobody who is responsible for a case.")
-    email = choices.navigators.get(person) if person else None
-    return Chosen(clinic, person, Scope(clinic=clinic, navigator=email, unassigned=person == NOBODY))
+    own = _own_number(choices) if mine and "navigator" not in request.args else None
+    email = choices.navigators.get(person or own or NOBODY)
+    limited = scope(clinic=clinic, navigator=email, unassigned=person == NOBODY)
+    return Chosen(clinic, own if person is None else person, limited, mine=own is not None)
+
+
+def _own_number(choices: ScopeChoices) -> int | None:
+    """The number of the person signed in among the navigators; None for a lead, who sees the whole clinic."""
+    who = viewer()
+    if who.may(May.LEAD):
+        return None
+    return next((number for number, email in choices.navigators.items() if email == who.email), None)
+
+
+def _only(sooner: dict[str, int]) -> tuple[Only | None, str]:
+    """Which of the overdue the address asks for, and in words."""
+    if arguments.text("escalated") == "1":
+        return Only(lead_after=sooner), "to be escalated"
+    chosen = arguments.one_of("age", list(pictures.ages_by_code()))
+    if chosen is None:
+        return None, ""
+    first, last = pictures.ages_by_code()[chosen]
+    return Only(first, last), f"overdue for {pictures.age_words(first, last).lower()}"
+
+
+def _kept() -> dict[str, str]:
+    """What of the address stays while one goes through the list."""
+    return {name: request.args[name] for name in ("age", "escalated") if request.args.get(name)}
+
+
+def _shown(standing: Standing, only: Only | None) -> int:
+    """How many there are of what the list shows."""
+    if only is None:
+        return standing.overdue
+    if only.lead_after is not None:
+        return standing.escalated
+    return sum(n for days, n in standing.by_age.items() if only.first <= days and (only.last or days) >= days)
 
 
 _SEEN_AT = {
@@ -142,15 +197,17 @@ _IN_THE_BANNER = ("scheduler", "clock")
 
 def _alarms(session: Session, now: datetime) -> list[Alarm]:
     """What the banner at the top does not say already."""
-    return [alarm for alarm in alarms.alarms(session, desk().settings, now) if alarm.id not in _IN_THE_BANNER]
+    found = alarms.alarms(session, desk().settings, now, viewer().clinics(May.READ))
+    return [alarm for alarm in found if alarm.id not in _IN_THE_BANNER]
 
 
 def present(session: Session, items: Iterable[DueItem]) -> list[Row]:
-    """Overdue follow-ups in the words of the pathway that each case runs on."""
-    return [_row(pathways.pinned(session, item.place.pathway), item) for item in items]
+    """Follow-ups in the words of the pathway that each case runs on."""
+    may = set(session.scalars(select(Clinic.name).where(col(Clinic.id).in_(viewer().clinics(May.WRITE)))))
+    return [_row(pathways.pinned(session, item.place.pathway), item, item.place.clinic in may) for item in items]
 
 
-def _row(pathway: Pathway, item: DueItem) -> Row:
+def _row(pathway: Pathway, item: DueItem, may: bool) -> Row:
     steps = presenters.steps_of(pathway, item.rule)
     return Row(
         item,
@@ -158,7 +215,16 @@ def _row(pathway: Pathway, item: DueItem) -> Row:
         presenters.state_label(pathway, item.place.state),
         presenters.urgency(item.status, item.days_overdue, steps),
         presenters.badges(pathway, item.why.sources),
+        _acts(item) if may else [],
     )
+
+
+def _acts(item: DueItem) -> list[Act]:
+    """What is done most often about a follow-up; the worklist and the case page have the rest."""
+    return [act for act in acts.possible(item.activity) if act.name in _OFTEN]
+
+
+_OFTEN = ("done", "call", "booked")
 
 
 def case_rows(session: Session, summaries: Iterable[CaseSummary]) -> list[CaseRow]:
@@ -168,15 +234,15 @@ def case_rows(session: Session, summaries: Iterable[CaseSummary]) -> list[CaseRo
     ]
 
 
-def _wants(session: Session, scope: Scope, totals: Totals) -> list[Want]:
-    numbers = {
-        "next-step": totals.without_next_step,
-        "explanation": totals.unexplained,
-        "navigator": totals.without_navigator,
+def _wants(session: Session, scope: Scope, standing: Standing) -> list[Want]:
+    found = {
+        "next-step": standing.without_next_step,
+        "explanation": standing.unexplained,
+        "navigator": standing.without_navigator,
     }
     return [
-        Want(needs, *WANTS[needs], number, _first(session, needs, scope) if number else [])
-        for needs, number in numbers.items()
+        Want(kind, *WANTS[kind], number, _first(session, kind, scope, standing) if number else [])
+        for kind, number in found.items()
     ]
 
 
@@ -196,39 +262,12 @@ WANTS = {
 }
 
 
-def _first(session: Session, needs: str, scope: Scope) -> list[CaseRow]:
-    return case_rows(session, casebook.cases_page(session, needs=needs, scope=scope, size=SHORT).items)
+def _first(session: Session, wants: str, scope: Scope, standing: Standing) -> list[CaseRow]:
+    return case_rows(session, overdue.in_want(session, wants, scope, standing.days, SHORT))
 
 
-def _loads(session: Session, now: datetime, choices: ScopeChoices, scope: Scope) -> list[Load]:
-    ids = {email: person for person, email in choices.navigators.items()}
-    today = places.local_dates(session, now)
-    return [
-        Load(count, ids.get(count.navigator or "", NOBODY), _waiting(count, today[count.clinic]))
-        for count in queries.overdue_counts(session, now=now)
-        if _within(count, scope)
-    ]
-
-
-def _within(count: OverdueCount, scope: Scope) -> bool:
-    return (
-        scope.clinic in (None, count.clinic)
-        and scope.navigator in (None, count.navigator)
-        and not (scope.unassigned and count.navigator)
-    )
-
-
-def _waiting(count: OverdueCount, today: date) -> str:
-    return words.count((today - count.oldest_late_on).days, "day")
-
-
-def _today(session: Session, now: datetime, clinic: str | None) -> date:
+def _today(session: Session, now: datetime, standing: Standing, clinic: str | None) -> date:
     """The clinic's local date; without one, the date in most clinics."""
-    days = places.local_dates(session, now)
     if clinic is not None:
-        return days[clinic]
-    return max(days.values(), key=list(days.values()).count, default=now.date())
-
-
-def _any_case(session: Session) -> bool:
-    return bool(casebook.cases_page(session, with_closed=True, size=1).items)
+        return places.local_dates(session, now)[clinic]
+    return overdue.today_of(standing.days, now)

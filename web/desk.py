@@ -11,14 +11,13 @@ from typing import cast
 from flask import Flask, current_app, g
 
 from tracker import heartbeats, messages
+from tracker.access import May
 from tracker.db import Database
 from tracker.secret import Secret
 from tracker.settings import Settings
 from tracker.writing import Writing, writing
 
 _KEY = "tracker"
-ACTOR = "web:local"
-"""Until there is sign-in: somebody at this machine, for which alone the pages are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +40,25 @@ class Desk:
     def install(self, app: Flask) -> None:
         app.extensions[_KEY] = self
 
-    def masthead(self) -> Masthead:
-        """How the tracker itself stands, from two rows."""
+    def masthead(self, clinics: frozenset[int] | None = None) -> Masthead:
+        """How the tracker itself stands, from two rows; the messages are those of some clinics."""
         with self.database.reading() as session:
             trouble = heartbeats.silence(heartbeats.last(session, "tick"), self.now())
-            return Masthead(trouble, messages.number_in_question(session))
+            return Masthead(trouble, messages.number_in_question(session, clinics))
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """One transaction, made from a page."""
+    def writing(self, actor: str = "") -> Iterator[Writing]:
+        """One transaction, made from a page by the person signed in; by somebody else only where it says so."""
         with self.database.writing() as session:
-            yield writing(session, actor=ACTOR, now=self.now(), secret=self.secret)
+            yield writing(session, actor=actor or _person(), now=self.now(), secret=self.secret)
+
+
+def _person() -> str:
+    """The address of whoever is signed in; without anybody, nothing is written."""
+    found = g.get("signed_in")
+    if found is None or found.stage != "full":
+        raise PermissionError("nobody is signed in")
+    return str(found.viewer.email)
 
 
 def desk(app: Flask | None = None) -> Desk:
@@ -60,9 +67,11 @@ def desk(app: Flask | None = None) -> Desk:
 
 
 def masthead() -> Masthead:
-    """The top of the page that is being made, looked up once."""
+    """The top of the page that is being made, looked up once; a stranger is told nothing."""
     if "masthead" not in g:
-        g.masthead = desk().masthead()
+        signed_in = g.get("signed_in")
+        is_stranger = signed_in is None or signed_in.stage != "full"
+        g.masthead = Masthead() if is_stranger else desk().masthead(signed_in.viewer.clinics(May.READ))
     return cast(Masthead, g.masthead)
 
 

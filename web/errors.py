@@ -11,17 +11,22 @@ import structlog
 from flask import Flask, Response, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as QueueTimeout
 from werkzeug.exceptions import HTTPException
 
 from tracker.db import is_busy
 from tracker.errors import UnknownThing
-from web import security
+from web import access, security
 from web.desk import leave_masthead_empty, masthead
 
 _log = structlog.get_logger()
 
 _WORDS = {
     400: ("This request was not understood", "Part of the address is not in the expected form."),
+    403: (
+        "This is not yours to do",
+        "Your account may not do this. Whoever looks after the accounts can give you another role.",
+    ),
     404: (
         "There is nothing here",
         "No page or case has this address, or the case was not open, or not yet known, at the time asked for.",
@@ -56,6 +61,8 @@ def answer(error: Exception) -> Response:
         return _page(404)
     if isinstance(error, OperationalError):
         return _page(503, "" if is_busy(error) else _UNREACHABLE, {"Retry-After": "30"}, error)
+    if isinstance(error, QueueTimeout):  # every connection was in use for half a minute
+        return _page(503, "", {"Retry-After": "30"}, error)
     return _page(500, error=error)
 
 
@@ -89,8 +96,9 @@ def _page(
 
 def _look_up_masthead(code: int) -> None:
     """An error page has its top too, unless the database is in trouble, or a stranger asks."""
-    if code < HTTPStatus.INTERNAL_SERVER_ERROR and security.names_this_machine():
+    if code < HTTPStatus.INTERNAL_SERVER_ERROR and security.names_this_tracker():
         with suppress(SQLAlchemyError):
+            access.present()
             masthead()
             return
     leave_masthead_empty()

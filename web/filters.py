@@ -8,7 +8,8 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from tracker import words
-from web import presenters
+from tracker.once import new_token
+from web import presenters, recording
 from web.desk import masthead
 from workflows.dates import in_words
 
@@ -37,4 +38,4 @@ def install(app: Flask) -> None:
 
 
 def _shared() -> dict[str, Any]:
-    return {"masthead": masthead, "count": words.count}
+    return {"masthead": masthead, "count": words.count, "new_token": new_token, "patient_of": recording.patient_of}

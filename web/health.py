@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from tracker.db import schema_head
+from web.access import public
 from web.desk import desk
 
 pages = Blueprint("health", __name__)
@@ -14,12 +15,14 @@ _log = structlog.get_logger()
 
 
 @pages.get("/healthz")
+@public
 def healthz() -> Response:
     """The process is up and answers."""
     return jsonify(status="ok")
 
 
 @pages.get("/readyz")
+@public
 def readyz() -> tuple[Response, int]:
     """Database reachable, schema at this program's head, scheduler heard of; 503 with the reasons otherwise."""
     found = reasons()

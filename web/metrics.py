@@ -6,19 +6,27 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, abort
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlmodel import Session
 
 from tracker import alarms, heartbeats, messages, outbox, untold
+from web import security
+from web.access import public
 from web.desk import desk
 
 pages = Blueprint("metrics", __name__)
 
 
 @pages.get("/metrics")
+@public
 def metrics() -> Response:
-    """A page of gauges, looked up anew each time: any process may answer, and none has to remember anything."""
+    """A page of gauges, looked up anew each time: any process may answer, and none has to remember anything.
+
+    It is for this machine alone: under the names that a front server is asked by, there is no such page.
+    """
+    if not security.names_this_machine():
+        abort(404)
     place = desk()
     registry = CollectorRegistry()
     build = {"version": _version(), "schema": place.database.schema() or ""}

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
 from tracker import alarms, heartbeats, messages, outbox
+from tracker.access import May
 from tracker.errors import ChangeRefused
 from tracker.mail import ways
 from tracker.messages import Message
@@ -21,6 +22,7 @@ from tracker.words import count
 from tracker.working_days import weekdays_in_words
 from tracker.writing import Writing
 from web import arguments, presenters
+from web.access import needs, viewer
 from web.desk import desk
 from workflows.dates import in_words
 
@@ -177,13 +179,14 @@ def _beats(session: Session) -> list[Beat]:
 
 
 @pages.get("")
+@needs(May.READ)
 def index() -> str:
     """What is in question first, as work to do; then what waits, what went, and how the machinery stands."""
     place = desk()
-    after = arguments.number("after")
+    after, mine = arguments.number("after"), viewer().clinics(May.READ)
     with place.database.reading() as session:
-        question, waiting = messages.in_question(session, AT_ONCE), messages.waiting(session, AT_ONCE)
-        settled = messages.settled(session, after, PAGE)
+        question, waiting = messages.in_question(session, AT_ONCE, mine), messages.waiting(session, AT_ONCE, mine)
+        settled = messages.settled(session, after, PAGE, mine)
         check = alarms.last_check(session)
         return render_template(
             "outbox.html",
@@ -195,12 +198,12 @@ def index() -> str:
             in_waiting=waiting.number,
             settled=[present(message) for message in settled.items],
             after=settled.after,
-            decisions=[_decision(entry) for entry in messages.settled_by_hand(session, BY_HAND)],
+            decisions=[_decision(entry) for entry in messages.settled_by_hand(session, BY_HAND, mine)],
             beats=_beats(session),
             way_out=ways.way_out(place.settings),
             way_back=ways.way_back(place.settings),
             mail_off=place.settings.mail_off,
-            hushes=hushes(quiet(session, place.now())),
+            hushes=hushes(quiet(session, place.now(), mine)),
             check=check,
             findings=alarms.findings_of(check),
         )
@@ -228,10 +231,12 @@ _ACTS = {
 
 
 @pages.post("/<int(max=2147483647):number>/<any('send-again', 'arrived', 'tell-in-next'):act>")
+@needs(May.WRITE)
 def decide(number: int, act: str) -> Response:
     """Do what the button says, unless the message is no longer as the page showed it; then back to the page."""
     try:
         with desk().writing() as writing:
+            _require_mine(messages.clinic_of(writing.session, number))
             messages.require_unchanged(writing.session, number, request.form.get("seen", ""))
             _ACTS[act].do(writing, number)
     except ChangeRefused as refusal:
@@ -239,3 +244,11 @@ def decide(number: int, act: str) -> Response:
     else:
         flash(_ACTS[act].said, "done")
     return redirect(url_for("outbox.index", _anchor="said"), 303)
+
+
+def _require_mine(clinic_id: int | None) -> None:
+    """Another clinic's message does not exist."""
+    if clinic_id is None or not viewer().may(May.READ, clinic_id):
+        abort(404)
+    if not viewer().may(May.WRITE, clinic_id):
+        abort(403)

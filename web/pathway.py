@@ -9,6 +9,7 @@ from flask import Blueprint, render_template
 from tracker import pathways
 from tracker.words import count
 from web import presenters
+from web.access import needs
 from web.desk import desk
 from web.presenters import Badge
 from workflows.conditions import Condition
@@ -45,6 +46,7 @@ class RuleRow:
 
 
 @pages.get("")
+@needs()
 def latest() -> str:
     """The pathway on which new cases start."""
     with desk().database.reading() as session:
@@ -53,6 +55,7 @@ def latest() -> str:
 
 
 @pages.get("/<digest>")
+@needs()
 def version(digest: str) -> str:
     """A published pathway by its digest: the text that an older case runs on."""
     with desk().database.reading() as session:

@@ -136,6 +136,26 @@ def rule_label(pathway: Pathway, rule: str) -> str:
     return found.title if found else rule
 
 
+BARRIERS = {
+    "transport": "Transport or distance",
+    "language": "Language",
+    "understanding": "Understanding of the illness or the plan",
+    "fear": "Fear or distress",
+    "cost": "Cost or insurance",
+    "work": "Work",
+    "caring": "Caring for others",
+    "housing": "Housing",
+    "other-illness": "Another illness",
+    "appointments": "Getting an appointment",
+}
+"""What most often keeps patients from care; a journal may bring others."""
+
+
+def barrier_label(name: str) -> str:
+    """How a barrier is called."""
+    return BARRIERS.get(name) or sentence(name.replace("-", " "))
+
+
 def sentence(text: str) -> str:
     """With a capital first letter, the others as they are."""
     return text[:1].upper() + text[1:]

@@ -8,7 +8,19 @@ from datetime import date, datetime
 from typing import Any
 
 from tracker.casebook import CaseFile
-from web.presenters import activity_label, intent_label, rule_label, sentence, state_label, treatment_label
+from tracker.cases import ON_TWO, merger_of
+from tracker.clock import local_date
+from web.contacts import channel_label, outcome_label
+from web.presenters import (
+    activity_label,
+    barrier_label,
+    intent_label,
+    rule_label,
+    sentence,
+    state_label,
+    treatment_label,
+)
+from web.reminder_rows import TOLD, ReminderRow
 from workflows.dates import in_words
 from workflows.events import Event, fact_value, facts_in
 from workflows.pathway import Pathway
@@ -19,7 +31,10 @@ Words = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event: what it says, when it was true, who recorded it, and what became of it."""
+    """One event: what it says, when it was true, who recorded it, and what became of it.
+
+    A reminder that went out has no ``id``: it is no entry of the record, and cannot be struck out.
+    """
 
     id: str
     on: date
@@ -29,6 +44,8 @@ class Entry:
     actor: str
     correction: str
     effect: str
+    fixed: str = ""
+    """Why it cannot be struck out."""
 
 
 def entries(file: CaseFile) -> list[Entry]:
@@ -43,8 +60,39 @@ def entries(file: CaseFile) -> list[Entry]:
         by = undone.get(event.id)
         correction = f"Corrected on {in_words(by.on)} by {by.actor}: {by.data['reason']}" if by else ""
         effect = sentence(effects[event.id]) if event.id in effects else ""
-        found.append(Entry(event.id, event.on, title, detail, event.recorded_at, event.actor, correction, effect))
+        found.append(
+            Entry(
+                event.id,
+                event.on,
+                title,
+                detail,
+                event.recorded_at,
+                event.actor,
+                correction,
+                effect,
+                _fixed(file, event),
+            )
+        )
     return found
+
+
+def _fixed(file: CaseFile, event: Event) -> str:
+    if event.kind == "case:opened":
+        return "The opening of a case cannot be corrected away."
+    return f"{sentence(ON_TWO)}." if merger_of(file.events, event) else ""
+
+
+def with_reminders(told: Iterable[Entry], reminders: Iterable[ReminderRow], timezone: str) -> list[Entry]:
+    """The same with the reminders that went out among them, one entry for each message, on the clinic's own day."""
+    messages: dict[tuple[datetime, str], list[str]] = {}
+    for row in reminders:
+        if row.at is not None and row.standing == TOLD:
+            messages.setdefault((row.at, row.told_to), []).append(f"{row.label}: {row.step.lower()}")
+    sent = [
+        Entry("", local_date(at, timezone), f"Reminder to {to}", "; ".join(sorted(what)), at, "", "", "")
+        for (at, to), what in messages.items()
+    ]
+    return sorted([*told, *sent], key=lambda entry: entry.on, reverse=True)
 
 
 def corrections(events: Iterable[Event]) -> dict[str, Event]:
@@ -132,11 +180,26 @@ class _Teller:
         return f"Test requested: {self._activity(data)}", data.get("reason", "")
 
     def contacted(self, event: Event, data: dict[str, Any]) -> Words:
-        outcome = data["outcome"].replace("-", " ")
-        return f"Contact by {data['channel'].replace('-', ' ')}: {outcome}", data.get("note", "")
+        channel, outcome = channel_label(data["channel"]), outcome_label(data["outcome"])
+        return f"Contact ({channel.lower()}): {outcome.lower()}", data.get("note", "")
 
     def noted(self, event: Event, data: dict[str, Any]) -> Words:
         return "Note", data["text"]
+
+    def decided(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Decision of the team meeting of {_date(data['meeting_on'])}", data["text"]
+
+    def hindered(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Barrier: {barrier_label(data['barrier']).lower()}", data.get("text", "")
+
+    def unhindered(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Barrier resolved: {barrier_label(data['barrier']).lower()}", data.get("text", "")
+
+    def merged(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Merged into {data['into']}", data["reason"]
+
+    def joined(self, event: Event, data: dict[str, Any]) -> Words:
+        return f"Joined by the record {data['case']} of the same patient", data["reason"]
 
     def explained(self, event: Event, data: dict[str, Any]) -> Words:
         warning = self.pathway.warning_named.get(data["warning"])
@@ -154,7 +217,7 @@ class _Teller:
 
     def _of_rule(self, data: dict[str, Any], rest: str) -> str:
         rule = rule_label(self.pathway, data["rule"]) if data.get("rule") else ""
-        return ". ".join(part for part in (rule, rest) if part)
+        return ". ".join(part for part in (rule, sentence(rest)) if part)
 
 
 _TELL: dict[str, Callable[[_Teller, Event, dict[str, Any]], Words]] = {
@@ -169,6 +232,11 @@ _TELL: dict[str, Callable[[_Teller, Event, dict[str, Any]], Words]] = {
     "test:requested": _Teller.requested,
     "contact:attempted": _Teller.contacted,
     "note:added": _Teller.noted,
+    "decision:recorded": _Teller.decided,
+    "barrier:noted": _Teller.hindered,
+    "barrier:resolved": _Teller.unhindered,
+    "case:merged": _Teller.merged,
+    "case:joined": _Teller.joined,
     "warning:explained": _Teller.explained,
     "case:handed_over": _Teller.handed_over,
     "event:corrected": _Teller.corrected,

@@ -145,6 +145,41 @@ class NoteAdded(_Data):
     text: str = Field(min_length=1, max_length=10000)
 
 
+class DecisionRecorded(_Data):
+    """What a team meeting decided. It moves nothing by itself: what follows from it is recorded as what it is."""
+
+    meeting_on: _Day
+    text: str = Field(min_length=1, max_length=5000)
+
+
+class BarrierNoted(_Data):
+    """Something that keeps the patient from care, by a short name such as ``transport``."""
+
+    barrier: str = Field(pattern=_SLUG)
+    text: str | None = Field(default=None, max_length=2000)
+
+
+class BarrierResolved(_Data):
+    """What has been noted under this name keeps the patient from nothing any more."""
+
+    barrier: str = Field(pattern=_SLUG)
+    text: str | None = Field(default=None, max_length=2000)
+
+
+class CaseMerged(_Data):
+    """This record and another are of one patient; the other one, by its reference, goes on."""
+
+    into: str = Field(min_length=1, max_length=64)
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class CaseJoined(_Data):
+    """Another record of the same patient has been merged into this one. Its entries stay where they are."""
+
+    case: str = Field(min_length=1, max_length=64)
+    reason: str = Field(min_length=1, max_length=2000)
+
+
 class WarningExplained(_Data):
     """A reason given afterwards for a warning that was met or that stands on the case."""
 
@@ -153,9 +188,13 @@ class WarningExplained(_Data):
 
 
 class CaseHandedOver(_Data):
-    """Somebody else looks after the case from this day on."""
+    """Somebody else looks after the case from this day on.
+
+    ``tell``: their next digest says what is due already. History that is brought in tells nobody.
+    """
 
     navigator: _Email
+    tell: bool | None = None
     reason: str | None = Field(default=None, max_length=2000)
 
 
@@ -193,8 +232,13 @@ _KINDS: dict[str, type[_Data]] = {
     "test:requested": TestRequested,
     "contact:attempted": ContactAttempted,
     "note:added": NoteAdded,
+    "decision:recorded": DecisionRecorded,
+    "barrier:noted": BarrierNoted,
+    "barrier:resolved": BarrierResolved,
     "warning:explained": WarningExplained,
     "case:handed_over": CaseHandedOver,
+    "case:merged": CaseMerged,
+    "case:joined": CaseJoined,
     "event:corrected": EventCorrected,
 }
 KINDS: tuple[str, ...] = ("fact:recorded", *_KINDS)

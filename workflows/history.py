@@ -16,8 +16,21 @@ from workflows.errors import Refused
 from workflows.events import Event, effective, fact_value, facts_in
 from workflows.limits import LONGEST_SNOOZE
 from workflows.machine import Choice, FoundWarning, StateChange, machine_of
+from workflows.parts import MERGED
 from workflows.pathway import Pathway
-from workflows.records import Act, Booking, Contact, FactRecorded, Hold, Line, Moved, PlannedLine, Warned
+from workflows.records import (
+    Act,
+    Barrier,
+    Booking,
+    Contact,
+    Decision,
+    FactRecorded,
+    Hold,
+    Line,
+    Moved,
+    PlannedLine,
+    Warned,
+)
 from workflows.view import Value
 
 STARTED = "treatment-start"
@@ -49,6 +62,10 @@ class CaseHistory:
         self.acts: list[Act] = []
         self.moves: list[Moved] = []
         self.contacts: list[Contact] = []
+        self.decisions: list[Decision] = []
+        self.barriers: list[Barrier] = []
+        self.merged_into = ""
+        self.joined: list[str] = []
         self.warned: list[Warned] = []
         self.explained: dict[str, str] = {}
         self.without_effect: list[tuple[str, str]] = []
@@ -109,6 +126,11 @@ class CaseHistory:
     @property
     def phase(self) -> str:
         return self.state.partition(".")[0]
+
+    @property
+    def died_on(self) -> date | None:
+        """The day of the death, where it is recorded."""
+        return self.since if self.state == "closed.deceased" else None
 
     @property
     def is_open(self) -> bool:
@@ -174,6 +196,8 @@ class CaseHistory:
         if self._death_seq is not None and event.seq < self._death_seq:
             self.without_effect.append((event.id, "recorded before it was known that the patient had died"))
             return None
+        if self.merged_into:
+            raise Refused(f"this record was merged into {self.merged_into}")
         recorded = facts_in(event)
         self._record(event, recorded)
         self.data, self._trigger = event.data, event.data["trigger"]
@@ -354,6 +378,43 @@ class CaseHistory:
 
     def _on_contact_attempted(self, event: Event) -> None:
         self.contacts.append(Contact(event.on, event.data["channel"], event.data["outcome"]))
+
+    def _on_decision_recorded(self, event: Event) -> None:
+        meeting_on = date.fromisoformat(event.data["meeting_on"])
+        if meeting_on > event.on:
+            raise Refused(f"the meeting of {in_words(meeting_on)} is after {in_words(event.on)}")
+        self.decisions.append(Decision(event.on, meeting_on, event.data["text"], event.id))
+
+    def _on_barrier_noted(self, event: Event) -> None:
+        barrier = self._open_barrier(event.data["barrier"])
+        if barrier is None:
+            barrier = Barrier(event.data["barrier"], event.on)
+            self.barriers.append(barrier)
+        barrier.texts.extend(filter(None, [event.data.get("text")]))
+
+    def _on_barrier_resolved(self, event: Event) -> None:
+        barrier = self._open_barrier(event.data["barrier"])
+        if barrier is None:
+            self.without_effect.append((event.id, "no such barrier stood then"))
+            return
+        barrier.resolved_on = event.on
+        barrier.texts.extend(filter(None, [event.data.get("text")]))
+
+    def _open_barrier(self, name: str) -> Barrier | None:
+        return next((b for b in self.barriers if b.name == name and b.resolved_on is None), None)
+
+    def _on_case_merged(self, event: Event) -> None:
+        """The other record goes on; nothing is due here any more. A correction brings it all back."""
+        if self.merged_into:
+            raise Refused(f"this record has been merged into {self.merged_into} already")
+        self.merged_into = event.data["into"]
+        for line in self.open_lines:
+            _end(line, event.on, "merged")
+        self.moves.append(Moved(event.id, event.on, "", self.state, MERGED.name))
+        self.state, self.since, self.planned, self.procedure = MERGED.name, event.on, None, None
+
+    def _on_case_joined(self, event: Event) -> None:
+        self.joined.append(event.data["case"])
 
     def _on_warning_explained(self, event: Event) -> None:
         self.explained[event.data["warning"]] = event.data["reason"]

@@ -14,6 +14,9 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 LARGEST_NUMBER = 1e12
 """Far beyond any measurement, and small enough for every database and every calculation."""
 
+LARGEST_ROW = 2**31 - 1
+"""The largest number that a row of either database has."""
+
 LONGEST_SNOOZE = 92
 """Days: longer than a quarter, a snooze would be a way of forgetting."""
 
@@ -62,6 +65,18 @@ def iso_time(value: Any) -> datetime:
         raise ValueError(f"{quoted(value)} lacks its offset from UTC, such as +00:00")
     checked_day(time.date())
     return time
+
+
+def row_number(text: str) -> int:
+    """The number of a row, 0 too, as an address writes it; raises ValueError for any that no row can have."""
+    if not is_row_number(text):
+        raise ValueError(f"{quoted(text)} is not the number of a row")
+    return int(text)
+
+
+def is_row_number(text: str) -> bool:
+    """Whether a row can have this number."""
+    return re.fullmatch("[0-9]{1,10}", text) is not None and int(text) <= LARGEST_ROW
 
 
 def is_fit(text: str) -> bool:

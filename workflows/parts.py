@@ -110,6 +110,14 @@ class State(Part):
         return self.name.partition(".")[0]
 
 
+MERGED = State(
+    name="closed.merged",
+    title="Merged into another record",
+    purpose="The patient had two records. The other one goes on.",
+)
+"""Where a record ends that turned out to be a second one of the same patient. It belongs to every pathway."""
+
+
 class Ask(Part):
     """Something the trigger itself must be told (a treatment, a date, a reason)."""
 
@@ -251,11 +259,18 @@ class FollowUpRule(Part):
 
 
 class Activity(Part):
-    """A thing that is done: a visit, a test, a dose. ``counts_as`` names what else it completes."""
+    """A thing that is done: a visit, a test, a dose. ``counts_as`` names what else it completes.
+
+    ``records`` are facts that its result may tell and that are asked for with it; ``dates`` facts that are the day on
+    which it was done; ``results`` are usual ones, offered to spare typing.
+    """
 
     id: str
     label: str
     counts_as: Strings = ()
+    records: Strings = ()
+    dates: Strings = ()
+    results: Strings = ()
     sources: Strings = ()
 
 

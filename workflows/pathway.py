@@ -20,6 +20,7 @@ import yaml
 
 from workflows.dates import in_words
 from workflows.parts import (
+    MERGED,
     Activity,
     Checklist,
     Choice,
@@ -79,7 +80,7 @@ class Pathway(Part):
 
     @cached_property
     def state_named(self) -> dict[str, State]:
-        return {state.name: state for state in self.states}
+        return {state.name: state for state in (MERGED, *self.states)}
 
     @cached_property
     def trigger_named(self) -> dict[str, Trigger]:

@@ -21,7 +21,11 @@ from workflows.records import Act
 from workflows.scopes import Clocks, live_scopes
 from workflows.series import FollowUp, Forecast, Scope, Series, series_name
 
-_QUIET = {"note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"}
+QUIET = {
+    *("note:added", "contact:attempted", "warning:explained", "case:handed_over", "activity:snoozed"),
+    *("decision:recorded", "barrier:noted", "barrier:resolved", "case:joined"),
+}
+"""Events that change no plan."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Planner:
             "activity:rescheduled": self._on_rescheduled,
             "activity:booked": self._on_booked,
             "activity:snoozed": self._on_snoozed,
+            "case:handed_over": self._on_handed_over,
         }
 
     def plan(self) -> Plan:
@@ -76,7 +81,7 @@ class Planner:
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(event)
-        if event.kind not in _QUIET:
+        if event.kind not in QUIET:
             self._sync(event)
             self._sync_doses(event)
             self._sync_idle(event)
@@ -268,6 +273,11 @@ class Planner:
         series = self._target(event)
         if series is not None and series.item is not None:
             series.item.snoozed_until = date.fromisoformat(event.data["until"])
+
+    def _on_handed_over(self, event: Event) -> None:
+        if event.data.get("tell"):
+            for item in self._open_items:
+                item.handed_over_on = event.on
 
     def _target(self, event: Event) -> Series | None:
         """The item that is meant: of the rule named, or the one of the activity that is due first."""

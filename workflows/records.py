@@ -95,6 +95,26 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a team meeting decided."""
+
+    on: date
+    meeting_on: date
+    text: str
+    event: str
+
+
+@dataclass(slots=True)
+class Barrier:
+    """Something that keeps the patient from care, until it is resolved; ``texts`` are what was said of it."""
+
+    name: str
+    since: date
+    texts: list[str] = field(default_factory=list)
+    resolved_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """A warning met by a state change, with the reason that was given for going on, if any."""
 

@@ -28,7 +28,7 @@ _USES: dict[type[BaseModel], Callable[[Any], Names]] = {
         "state": part.states,
     },
     schema.Satisfied: lambda part: {"activity": part.activities, "fact": part.facts},
-    schema.Activity: lambda part: {"activity": part.counts_as},
+    schema.Activity: lambda part: {"activity": part.counts_as, "fact": [*part.records, *part.dates]},
     schema.ChecklistItem: lambda part: {"activity": [part.activity]},
     schema.Checklist: lambda part: {"place": part.shown_in},
     schema.Guidance: lambda part: {"place": part.shown_in},

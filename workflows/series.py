@@ -66,6 +66,7 @@ class FollowUp:
     booked_for: date | None = None
     snoozed_until: date | None = None
     moved_from: date | None = None
+    handed_over_on: date | None = None
 
     @property
     def is_open(self) -> bool:

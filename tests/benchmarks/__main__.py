@@ -12,11 +12,12 @@ from sqlalchemy import text
 
 from tests.benchmarks.ground import NOW, Installation, installation, multiply, ratio, report
 from tests.benchmarks.mail import mail_against_peers
+from tests.benchmarks.pages import pages_at_any_size
 from tests.benchmarks.ticks import against_a_job_for_each_reminder, ticks_of_any_size
 from tracker import pathways
 from tracker.demo import demo_cohort
+from tracker.overdue import overdue_page
 from tracker.places import Scope
-from tracker.queries import overdue_page
 from tracker.replay import replay
 
 
@@ -81,6 +82,7 @@ def start_up() -> None:
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     overdue_page_is_flat()
+    pages_at_any_size()
     ticks_of_any_size()
     against_a_job_for_each_reminder()
     mail_against_peers()

@@ -30,6 +30,7 @@ from sqlmodel import select
 
 from tests.faults.smtp_server import Fault, FaultyServer, running
 from tests.tracker.conftest import Installation
+from tests.web.people import sign_in
 from tracker import cases, cli, logs, outbox, pathways, people, scheduler
 from tracker.alarms import alarms
 from tracker.errors import ChangeRefused
@@ -55,6 +56,7 @@ PATIENT = {
 }
 BIRTH = ("1961", "28 feb", "february 28", "28.02.", "28/02/", "02/28/", "19610228", "610228")
 
+MERGER = "e17"
 HISTORY: list[tuple[str, str, dict[str, Any]]] = [
     ("2026-01-05", "case:opened", {"clinic": "North", "timezone": "Europe/London", "patient": PATIENT,
                                    "navigator": "ana@example.org", "state": "advanced.planning"}),
@@ -78,6 +80,12 @@ HISTORY: list[tuple[str, str, dict[str, Any]]] = [
     ("2026-03-30", "contact:attempted", {"channel": "canary-channel", "outcome": "canary-outcome",
                                          "note": "canary note of a call"}),
     ("2026-03-30", "note:added", {"text": "canary note of a nurse"}),
+    ("2026-03-30", "decision:recorded", {"meeting_on": "2026-03-27", "text": "canary decision"}),
+    ("2026-03-30", "barrier:noted", {"barrier": "canary-barrier", "text": "canary words on a barrier"}),
+    ("2026-03-30", "barrier:resolved", {"barrier": "canary-barrier", "text": "canary words on its end"}),
+    ("2026-03-30", "case:joined", {"case": "CANARY-2", "reason": "canary reason of a merger"}),
+    ("2026-03-30", "case:merged", {"into": "CANARY-2", "reason": "canary reason of a second record"}),
+    ("2026-03-30", "event:corrected", {"event": MERGER, "reason": "canary reason of one record"}),
     ("2026-03-30", "warning:explained", {"warning": "line-before-team-review", "reason": "canary explanation"}),
     ("2026-03-30", "case:handed_over", {"navigator": "ben@example.org", "reason": "canary reason of a hand-over"}),
     ("2026-03-30", "event:corrected", {"event": "e12", "reason": "canary reason of a correction"}),
@@ -85,15 +93,15 @@ HISTORY: list[tuple[str, str, dict[str, Any]]] = [
 
 WORDS_OF_THE_PATHWAY = {
     *("clinic", "timezone", "navigator", "state", "trigger", "treatment", "intent", "warning", "rule", "completes"),
-    *("line", "concurrent", "event"),
+    *("line", "concurrent", "event", "tell"),
 }
-"""Fields that hold a name from the pathway or of the clinic, which are looked for as clinical words below."""
+"""Fields that hold yes, no, or a name of the pathway or the clinic, which are looked for as clinical words below."""
 NOT_TEXT = {
     *(("case:opened", "patient"), ("patient", "sex"), ("patient", "birth_date")),
     *((f"activity:{done}", "activity") for done in ("done", "waived", "rescheduled", "booked", "snoozed")),
 }
 """An object, values of their own forms that are looked for below, and names of the pathway."""
-DATES = {"to", "for", "until", "planned_on", "review_on"}
+DATES = {"to", "for", "until", "planned_on", "review_on", "meeting_on"}
 """Dates become due dates, and those a digest tells."""
 CLINICAL = (
     "lanreotide",
@@ -196,7 +204,7 @@ def history(place: Installation) -> None:
             if kind == "case:opened":
                 cases.open_case(writing, ref=CASE, on=day, data=data)
             else:
-                cases.record(writing, ref=CASE, kind=kind, on=day, data=data)
+                cases.record(writing, ref=CASE, kind=kind, on=day, data=data, separates=data.get("event") == MERGER)
     with place.writing(START) as writing:
         people.set_lead(writing, "North", "lead@example.org")
         people.set_away(writing, "ben@example.org", date(2026, 4, 20), date(2026, 4, 24))
@@ -320,10 +328,11 @@ def pages(place: Installation, seen: Seen, now: datetime) -> None:
 
 
 def visit(place: Installation, seen: Seen, app: Flask) -> None:
-    client, adapter = app.test_client(), app.url_map.bind("127.0.0.1")
+    client, adapter = sign_in(app.test_client()), app.url_map.bind("127.0.0.1")
     with place.database.reading() as session:
         digest = cases.find(session, CASE).pathway_digest
     fill = {"ref": CASE, "case_id": 1, "number": 1, "act": "send-again", "digest": digest, "filename": "tracker.css"}
+    fill |= {"what": "rename", "event": "none", "other": "none", "trigger": "record_death", "token": "none"}
     assert b"Canaryname" in client.get(f"/cases/{CASE}").get_data(), "it is there to be found"
     for rule in app.url_map.iter_rules():
         address = adapter.build(rule.endpoint, {name: fill[name] for name in rule.arguments})

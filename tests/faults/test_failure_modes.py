@@ -25,6 +25,7 @@ from tests.faults.smtp_server import FaultyServer, running
 from tests.tracker.conftest import Installation, installed, settings_in
 from tests.tracker.histories import lanreotide
 from tests.tracker.test_races import at_once
+from tests.web.people import sign_in
 from tracker import cases, cli, pathways
 from tracker.alarms import alarms
 from tracker.balance import balance
@@ -219,15 +220,16 @@ def test_a_page_that_changes_something_waits_so_long_and_says_that_the_database_
     place.tick(OPENS)
     app = create_app(place.settings, lambda: OPENS)
     app.config["WTF_CSRF_ENABLED"] = False
+    client = sign_in(app.test_client())
     try:
         with locked(place):
             start = time.monotonic()
-            answer = app.test_client().post("/outbox/1/tell-in-next", data={"seen": "retry_wait.1"})
+            answer = client.post("/outbox/1/tell-in-next", data={"seen": "retry_wait.1"})
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
             assert "The database did not answer in time. Nothing was changed." in answer.text
             assert time.monotonic() - start < 5
         assert standing(place.database)["retry_wait"] == 1
-        assert app.test_client().post("/outbox/1/tell-in-next", data={"seen": "retry_wait.1"}).status_code == 303
+        assert client.post("/outbox/1/tell-in-next", data={"seen": "retry_wait.1"}).status_code == 303
     finally:
         desk(app).database.close()
 

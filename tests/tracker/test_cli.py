@@ -299,3 +299,47 @@ def test_a_damaged_key_file_is_refused_in_words(tracker: Shell, content: str) ->
     key.chmod(0o600)
     assert "is damaged" in tracker("init", code=1).stderr
     assert key.read_text() == content
+
+
+# Accounts ------------------------------------------------------------------------------------------------------
+
+
+def test_accounts_are_added_listed_and_disabled(filled: Shell) -> None:
+    made = filled.json(
+        "user", "add", "zoe@example.org", "--name", "Zoe", "--role", "North:lead", "--role", "North:auditor"
+    )
+    assert made["user"] == "zoe@example.org"
+    assert made["link"].startswith("http://127.0.0.1:5000/welcome/")
+    assert "sets a password here, once, within 24 hours" in filled("user", "reset-password", "zoe@example.org").stdout
+    listed = filled.json("user", "list")["users"]
+    assert listed == [
+        {
+            "user": "zoe@example.org",
+            "name": "Zoe",
+            "administrator": False,
+            "roles": {"North": ["auditor", "lead"]},
+            "second_factor": False,
+            "password": False,
+            "disabled": False,
+        }
+    ]
+    assert "was tied to nobody" in filled("user", "untie", "zoe@example.org").stdout
+    assert filled.json("user", "untie", "zoe@example.org") == {"user": "zoe@example.org", "was_tied": False}
+    assert filled.json("user", "disable", "ZOE@example.org") == {"user": "zoe@example.org", "disabled": True}
+    assert "no, disabled" in filled("user", "list").stdout
+    assert "is disabled" in filled("user", "reset-password", "zoe@example.org", code=1).stderr
+
+
+def test_an_account_that_cannot_be_is_refused_in_words(filled: Shell) -> None:
+    assert "there is no account" in filled("user", "disable", "nobody@example.org", code=1).stderr
+    assert "there is no clinic" in filled("user", "add", "a@example.org", "--role", "Nowhere:lead", code=1).stderr
+    assert "such as North:navigator" in filled("user", "add", "a@example.org", "--role", "lead", code=2).stderr
+    assert filled.json("user", "list") == {"users": []}
+
+
+def test_the_demonstration_says_how_to_sign_in(tracker: Shell) -> None:
+    made = tracker.json("demo", "--patients", "3")
+    assert {"user": "lead@example.org", "is": "lead of every clinic: see everything"} in made["accounts"]
+    assert len(made["password"]) > 20
+    listed = tracker.json("user", "list")["users"]
+    assert {one["user"] for one in listed} == {one["user"] for one in made["accounts"]}

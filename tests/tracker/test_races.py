@@ -13,13 +13,14 @@ from structlog.testing import capture_logs
 
 from tests.tracker.conftest import Installation, settings_in
 from tests.tracker.histories import lanreotide
-from tracker import cases, follow_ups
+from tracker import accounts, cases, follow_ups, meetings, planned, views
 from tracker import secret as secrets
 from tracker.commands.common import prepare
 from tracker.db import connect
 from tracker.errors import ChangeRefused
 from tracker.ledger import verify
-from tracker.models import Case, CaseEvent, Digest, Person, Reminder
+from tracker.models import Case, CaseEvent, Digest, Person, PlannedHandOver, Reminder
+from tracker.places import ANY
 from tracker.reminders import sweep
 from workflows.planning import Plan
 
@@ -136,6 +137,80 @@ def test_one_case_opened_twice_at_once_is_opened_once_and_refused_once_in_words(
         assert [type(error) for error in raised] == [ChangeRefused, ChangeRefused]
     with place.database.reading() as session:
         assert list(session.exec(select(col(CaseEvent.seq)))) == [1, 1, 1]
+
+
+def test_a_case_that_several_put_on_one_list_at_once_stands_there_once(place: Installation) -> None:
+    place.replay(lanreotide("N-A"))
+
+    def put(day: date, question: str) -> None:
+        with place.writing() as writing:
+            meetings.add(writing, "N-A", day, place.now.date(), question)
+
+    for days in (3, 4, 5):
+        day = place.now.date() + timedelta(days=days)
+        assert at_once(*[lambda day=day, name=name: put(day, f"{name}?") for name in "ABCD"]) == []
+        with place.database.reading() as session:
+            assert len(meetings.on_list(session, day, ANY)) == 1
+
+
+def test_hand_overs_of_the_same_cases_planned_at_once_count_once(place: Installation) -> None:
+    place.replay(lanreotide("N-A") + lanreotide("N-B"))
+
+    def plan(day: date) -> None:
+        with place.writing() as writing:
+            ids = list(writing.session.exec(select(Case.id)))
+            giver = writing.session.exec(select(Person)).one()
+            to, token = "ben@example.org", "0123456789abcdef"
+            planned.plan(writing, giver=giver, case_ids=ids, to=to, on=day, reason="leave", token=token)
+
+    days = [place.now.date() + timedelta(days=days) for days in range(2, 6)]
+    assert at_once(*[lambda day=day: plan(day) for day in days]) == []
+    assert at_once(*[lambda day=day: plan(day) for day in days]) == []
+    with place.database.reading() as session:
+        assert len({row.on for row in session.exec(select(PlannedHandOver))}) == 1, "the last word counts for both"
+
+
+def test_one_account_added_twice_at_once_is_added_once_and_refused_once_in_words(place: Installation) -> None:
+    def add(email: str) -> None:
+        with place.writing() as writing:
+            accounts.add(writing, email)
+
+    for name in ("bo", "cy", "di"):
+        raised = at_once(*[lambda name=name: add(f"{name}@example.org") for _ in range(3)])
+        assert [type(error) for error in raised] == [ChangeRefused, ChangeRefused]
+
+
+def test_a_view_saved_twice_at_once_is_kept_once(place: Installation) -> None:
+    with place.writing() as writing:
+        number = accounts.row_id(accounts.add(writing, "ana@example.org"))
+
+    def save(name: str, question: str) -> None:
+        with place.writing() as writing:
+            views.save(writing, number, name, question)
+            views.choose_columns(writing, number, [question])
+
+    for name in ("Mine", "Late", "New"):
+        assert at_once(*[lambda name=name, who=who: save(name, who) for who in "ABCD"]) == []
+    with place.database.reading() as session:
+        assert sorted(view.name for view in views.views_of(session, number)) == ["Late", "Mine", "New"]
+
+
+def test_of_two_administrators_who_disable_each_other_at_once_one_stays(place: Installation) -> None:
+    emails = ["ana@example.org", "ben@example.org"]
+    with place.writing() as writing:
+        for email in emails:
+            accounts.add(writing, email, administrator=True)
+
+    def disable(email: str) -> None:
+        with place.writing() as writing:
+            accounts.disable(writing, accounts.of(writing.session, email))
+
+    for _ in range(5):
+        raised = at_once(*[lambda email=email: disable(email) for email in emails])
+        assert [type(error) for error in raised] == [ChangeRefused]
+        with place.writing() as writing:
+            for email in emails:
+                accounts.enable(writing, accounts.of(writing.session, email))
 
 
 def test_an_empty_database_made_ready_by_several_at_once_is_made_ready_once(

@@ -6,12 +6,30 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.tracker.conftest import database_url, place, template_home, template_url
+from tests.web.people import SignedInClient
 from tests.web.register import NOW, Register, empty_register, opened, register_with_mail, seeded_register
 from web import create_app
 from web.desk import desk
+
+__all__ = ["database_url", "place", "template_home", "template_url"]
+"""Installations on either database, as the tests of the tracker have them."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are kept in a thousandth of the time; that they are kept well is tested where they are."""
+    from tracker import passwords
+
+    patch = pytest.MonkeyPatch()
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    patch.setattr(passwords, "_hasher", lambda: cheap)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +50,12 @@ def fresh_register(tmp_path: Path) -> Iterator[Register]:
 
 @pytest.fixture
 def make_app() -> Iterator[Callable[..., Flask]]:
-    """Makes apps at a fixed time and closes their databases."""
+    """Makes apps at a fixed time and closes their databases. Their browsers are signed in; see people.py."""
     made: list[Flask] = []
 
     def make(register: Register, now: datetime = NOW) -> Flask:
         made.append(create_app(register.settings, lambda: now))
+        made[-1].test_client_class = SignedInClient
         return made[-1]
 
     yield make

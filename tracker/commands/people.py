@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
@@ -12,13 +11,13 @@ from sqlmodel import Session
 
 from tracker import people, working_days
 from tracker.commands.common import Day, desk, json_option, print_json, print_table
+from tracker.errors import WrongSetting
 from tracker.models import Clinic, Person
 from tracker.writing import Writing
 from workflows.dates import in_words, listed
 
 _NONE = "none"
 _LEAD = "the clinic's lead"
-_HOUR = re.compile("([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 class Hour(click.ParamType[time]):
@@ -27,10 +26,10 @@ class Hour(click.ParamType[time]):
     name = "hh:mm"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> time:
-        match = _HOUR.fullmatch(str(value))
-        if match is None:
-            self.fail(f"{value!r} is not a time of day such as 07:30", param, ctx)
-        return time(int(match[1]), int(match[2]))
+        try:
+            return working_days.hour(str(value))
+        except WrongSetting as error:
+            self.fail(str(error), param, ctx)
 
 
 # Clinics ---------------------------------------------------------------------------------------------------

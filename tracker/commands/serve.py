@@ -11,11 +11,11 @@ from importlib import import_module
 import click
 from sqlmodel import select
 
-from tracker import clock
+from tracker import clock, links
 from tracker import tick as ticking
 from tracker.commands.common import Desk, Moment, count, desk, json_option, print_json, refuse_fixed_time
 from tracker.commands.due import print_items
-from tracker.commands.setup import fill
+from tracker.commands.setup import demo_password, fill, is_demo, tell_demo_accounts
 from tracker.errors import WrongSetting
 from tracker.models import Case
 from tracker.queries import due
@@ -35,8 +35,10 @@ def run(port: int, with_demo: bool) -> None:
         if with_demo and _is_empty(d):
             click.echo("Making 120 made-up patients ...", err=True)
             fill(d, 120, 1)
+        password = demo_password(d) if with_demo and is_demo(d) else None
         ticking.tick(d.database, d.settings, d.secret, d.now)
         _greet(d, port)
+        _tell_how_to_sign_in(d, port, password)
     _serve(port, with_scheduler=True)
 
 
@@ -102,7 +104,19 @@ def _greet(d: Desk, port: int) -> None:
         items = [item for item in due(session, now=d.now) if item.status == "overdue"]
     click.echo(f"\nOverdue today: {len(items)}, the longest first\n")
     print_items(items[:10])
-    click.echo(f"\nDashboard: http://127.0.0.1:{port}/   (Ctrl-C stops it)\n")
+
+
+def _tell_how_to_sign_in(d: Desk, port: int, password: str | None) -> None:
+    """The accounts of a demonstration, a link for the very first account, or just the address."""
+    site = f"http://127.0.0.1:{port}"
+    tell_demo_accounts(password)
+    with d.writing() as writing:
+        first = links.for_first(writing, d.secret)
+    if first:
+        click.echo(
+            f"\nNobody can sign in yet. Make the first account here, once, within an hour:\n{site}/welcome/{first}"
+        )
+    click.echo(f"\nSign in: {site}/   (Ctrl-C stops it)\n")
 
 
 def _serve(port: int, *, with_scheduler: bool) -> None:

@@ -14,7 +14,19 @@ def happen(journey: Journey) -> None:
 
 
 def _note(journey: Journey) -> None:
-    journey.tell("note:added", text=journey.pick(words.NOTES))
+    text = journey.pick(words.NOTES)
+    journey.tell("note:added", text=text)
+    _hindered(journey, text)
+
+
+def _hindered(journey: Journey, note: str) -> None:
+    """What is more than a note: it keeps the patient from care until somebody sees to it."""
+    barrier = words.BARRIERS.get(note)
+    if barrier is None:
+        return
+    journey.tell("barrier:noted", barrier=barrier)
+    if note in words.BARRIERS_RESOLVED:
+        journey.tell("barrier:resolved", barrier=barrier, text=words.BARRIERS_RESOLVED[note])
 
 
 def _call(journey: Journey) -> None:

@@ -41,6 +41,23 @@ NOTES = (
     "Blood tests at the local practice from now on.",
 )
 
+BARRIERS = {
+    "Long way to travel: bundle tests on one day.": "transport",
+    "Transport was a problem last time; patient transport arranged.": "transport",
+    "Interpreter needed, booked for each visit.": "language",
+    "Distress screening done: worried about scans. Offered the support group.": "fear",
+}
+"""The barrier of which a note tells."""
+BARRIERS_RESOLVED = {
+    "Transport was a problem last time; patient transport arranged.": "Patient transport for each visit.",
+}
+
+DECISIONS = {
+    True: "Advanced disease confirmed. Treatment to be planned at the next visit.",
+    False: "Localised disease confirmed. Surgeon to see the patient.",
+}
+"""What the team decides, by whether the disease has spread."""
+
 OPENING_NOTES = (
     "Referred after a chance finding on CT.",
     "Referred by gastroenterology, symptoms for over a year.",

@@ -99,6 +99,7 @@ def _team_review(journey: Journey) -> None:
     journey.wait(5, 18)
     journey.do("mdt-review")
     journey.facts(mdt_reviewed_on=journey.now.isoformat())
+    journey.tell("decision:recorded", meeting_on=journey.now.isoformat(), text=words.DECISIONS[bool(tumour.metastatic)])
     unresectable = journey.pick(("unresectable", "unresectable", "borderline"))
     journey.facts(resectability=unresectable if tumour.metastatic else "resectable")
     if tumour.metastatic and journey.chance(0.85):

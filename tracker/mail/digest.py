@@ -28,6 +28,7 @@ _OF_STEP = {
     "opens": "New: may be done from now on",
 }
 _AFTER_A_PAUSE = {
+    "handed": "Handed over to you",
     "booked": "The appointment has passed, and nothing is recorded",
     "snoozed": "Put off until now",
 }

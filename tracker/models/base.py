@@ -1,5 +1,6 @@
 """What all tables share: the naming of constraints, so that migrations can speak of them on both databases."""
 
+from sqlalchemy import String
 from sqlmodel import SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -13,3 +14,7 @@ SQLModel.metadata.naming_convention = {
 
 class Table(SQLModel):
     """The base of every table."""
+
+
+EXACT = String(80).with_variant(String(80, collation="C"), "postgresql")
+"""Text that is compared letter by letter: an index finds what begins with some, and Python sorts it alike."""

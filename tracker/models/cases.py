@@ -2,10 +2,13 @@
 
 from datetime import date, datetime, time
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from tracker.models.base import Table
+from tracker.models.base import EXACT, Table
+
+_OPEN = text("phase <> 'closed'")
+_WARNED = text("warnings_unexplained > 0")
 
 
 class Clinic(Table, table=True):
@@ -67,18 +70,32 @@ class Patient(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)
     ref: str = Field(unique=True, max_length=64)
     name: str | None = Field(default=None, max_length=200)
-    birth_date: date | None = None
+    birth_date: date | None = Field(default=None, index=True)
     sex: str | None = Field(default=None, max_length=16)
     mrn: str | None = Field(default=None, max_length=64)
 
 
+def _of_open(name: str, *columns: str) -> Index:
+    """What the worklist is limited to or put in order by: looked up clinic by clinic among the cases that are open."""
+    return Index(f"ix_patient_case_clinic_{name}", "clinic_id", *columns, sqlite_where=_OPEN, postgresql_where=_OPEN)
+
+
 class Case(Table, table=True):
-    """A projection of a case's events: where it stands. ``version`` is the number of events."""
+    """A projection of a case's events: where it stands. ``version`` is the number of events.
+
+    ``treatments``: the codes of the lines that are open, see :func:`tracker.projection.treatments_value`; ``grade`` and
+    ``functional`` are the facts of these names, None while unknown. ``sort_name`` puts lists in the order of names.
+    """
 
     __tablename__ = "patient_case"
     __table_args__ = (
-        Index("ix_patient_case_clinic_state", "clinic_id", "state"),
+        Index("ix_patient_case_clinic_state", "clinic_id", "state", "id"),
+        Index("ix_patient_case_clinic_waiting", "clinic_id", "state", "since"),
+        Index("ix_patient_case_clinic_ref", "clinic_id", "ref"),
         Index("ix_patient_case_navigator_state", "navigator_id", "state"),
+        _of_open("name", "sort_name", "id"),
+        *(_of_open(column, column) for column in ("treatments", "grade", "functional", "phase")),
+        Index("ix_patient_case_clinic_warned", "clinic_id", sqlite_where=_WARNED, postgresql_where=_WARNED),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -94,6 +111,10 @@ class Case(Table, table=True):
     closed_on: date | None = None
     died_on: date | None = None
     lines_open: int = 0
+    treatments: str | None = Field(default=None, max_length=120)
+    grade: str | None = Field(default=None, max_length=8)
+    functional: bool | None = None
+    sort_name: str = Field(default="", sa_column=Column(EXACT, nullable=False, server_default=""))
     needs_plan: bool = False
     warnings_unexplained: int = 0
     version: int

@@ -1,0 +1,221 @@
+"""Administration: accounts, their roles by clinic, and how each clinic works. Nothing of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from sqlmodel import Session
+from werkzeug.wrappers import Response
+
+from tracker import accounts, links, people, subjects
+from tracker.access import IN_A_CLINIC, May, Role
+from tracker.accounts import Known
+from tracker.errors import ChangeRefused, UnknownThing, WrongSetting
+from tracker.models import Account, Clinic
+from tracker.working_days import WEEKDAYS, hour
+from tracker.writing import Writing
+from web.access import needs
+from web.desk import desk
+from web.presenters import sentence
+
+pages = Blueprint("admin", __name__, url_prefix="/admin")
+
+_NUMBER = "<int(max=2147483647):number>"
+
+
+@pages.get("")
+@needs(May.ADMINISTER)
+def index() -> str:
+    """Every account with its roles, and every clinic."""
+    with desk().database.reading() as database:
+        return render_template(
+            "admin.html",
+            known=accounts.everybody(database),
+            clinics=people.clinics(database),
+            roles=IN_A_CLINIC,
+            weekdays=WEEKDAYS,
+        )
+
+
+# Accounts --------------------------------------------------------------------------------------------------
+
+
+@pages.post("/accounts")
+@needs(May.ADMINISTER)
+def add_account() -> str | Response:
+    """A new account with its roles, and the link with which its owner sets a password."""
+    place = desk()
+    try:
+        with place.writing() as writing:
+            account = accounts.add(writing, request.form.get("email", ""), name=request.form.get("name", ""))
+            _set_roles(writing, account)
+            token = links.for_account(writing, place.secret, account)
+    except ChangeRefused as refusal:
+        return _refused(refusal, url_for("admin.index", _anchor="new"))
+    return _link_page(account.email, token)
+
+
+@pages.get(f"/accounts/{_NUMBER}")
+@needs(May.ADMINISTER)
+def show_account(number: int) -> str:
+    """One account: roles, whether it may sign in, a new link."""
+    with desk().database.reading() as database:
+        known = _known(database, number)
+        return render_template(
+            "admin_account.html",
+            known=known,
+            tied=subjects.is_tied(database, known.row),
+            clinics=people.clinics(database),
+            roles=IN_A_CLINIC,
+            until=links.HOLDS_FOR,
+        )
+
+
+@pages.post(f"/accounts/{_NUMBER}")
+@needs(May.ADMINISTER)
+def change_account(number: int) -> Response:
+    """Roles, and whether somebody is an administrator; they count from the next request on."""
+    return _change(number, _set_roles, "The roles are set. They count from the next page on.")
+
+
+@pages.post(f"/accounts/{_NUMBER}/disable")
+@needs(May.ADMINISTER)
+def disable(number: int) -> Response:
+    """Somebody has left."""
+    return _change(number, accounts.disable, "The account is disabled. Whoever was signed in with it is out.")
+
+
+@pages.post(f"/accounts/{_NUMBER}/enable")
+@needs(May.ADMINISTER)
+def enable(number: int) -> Response:
+    """Somebody is back."""
+    return _change(number, accounts.enable, "The account may sign in again.")
+
+
+@pages.post(f"/accounts/{_NUMBER}/link")
+@needs(May.ADMINISTER)
+def renew_link(number: int) -> str | Response:
+    """For a forgotten password, and for a lost telephone too where the form says so."""
+    place, telephone = desk(), request.form.get("telephone") == "lost"
+    with place.writing() as writing:
+        account = _account(writing.session, number)
+        if account.disabled_at is not None:
+            refusal = ChangeRefused("the account is disabled; let it sign in again first")
+            return _refused(refusal, url_for("admin.show_account", number=number))
+        token = links.reset(writing, place.secret, account, with_second_factor=telephone)
+    return _link_page(account.email, token)
+
+
+@pages.post(f"/accounts/{_NUMBER}/untie")
+@needs(May.ADMINISTER)
+def untie(number: int) -> Response:
+    """The provider knows the person by another subject now: their next sign-in ties the account anew."""
+    return _change(number, subjects.untie, "The next sign-in through the provider, with this address, is tied anew.")
+
+
+def _set_roles(writing: Writing, account: Account) -> None:
+    for clinic in people.clinics(writing.session):
+        chosen = request.form.getlist(f"role.{clinic.id}")
+        if not set(chosen) <= set(IN_A_CLINIC):
+            raise ChangeRefused("a role is one of those that the form offers")
+        accounts.set_roles(writing, account, clinic.name, {Role(role) for role in chosen})
+    accounts.set_administrator(writing, account, request.form.get("administrator") == "yes")
+
+
+def _change(number: int, change: Callable[[Writing, Account], object], said: str) -> Response:
+    back = url_for("admin.show_account", number=number)
+    try:
+        with desk().writing() as writing:
+            change(writing, _account(writing.session, number))
+    except ChangeRefused as refusal:
+        return _refused(refusal, back)
+    flash(said, "done")
+    return redirect(back, 303)
+
+
+def _account(database: Session, number: int) -> Account:
+    return database.get(Account, number) or abort(404)
+
+
+def _known(database: Session, number: int) -> Known:
+    return next((one for one in accounts.everybody(database) if one.row.id == number), None) or abort(404)
+
+
+def _link_page(email: str, token: str) -> str:
+    """The link, shown this once, for the administrator to hand over."""
+    link = url_for("sign_in.welcome", token=token, _external=True)
+    return render_template("admin_link.html", email=email, link=link, until=links.HOLDS_FOR)
+
+
+# Clinics ---------------------------------------------------------------------------------------------------
+
+
+@pages.post("/clinics")
+@needs(May.ADMINISTER)
+def add_clinic() -> Response:
+    """A clinic without cases."""
+    try:
+        with desk().writing() as writing:
+            clinic = people.add_clinic(writing, request.form.get("name", ""), request.form.get("timezone", ""))
+    except ChangeRefused as refusal:
+        return _refused(refusal, url_for("admin.index", _anchor="clinics"))
+    flash("The clinic is there. Name who hears of its escalations, and give people roles in it.", "done")
+    return redirect(url_for("admin.show_clinic", number=clinic.id), 303)
+
+
+@pages.get(f"/clinics/{_NUMBER}")
+@needs(May.ADMINISTER)
+def show_clinic(number: int) -> str:
+    """How a clinic works."""
+    with desk().database.reading() as database:
+        return render_template("admin_clinic.html", clinic=_clinic(database, number), weekdays=WEEKDAYS)
+
+
+@pages.post(f"/clinics/{_NUMBER}")
+@needs(May.ADMINISTER)
+def change_clinic(number: int) -> Response:
+    """All that the form says, or nothing where a part of it is refused."""
+    back = url_for("admin.show_clinic", number=number)
+    try:
+        with desk().writing() as writing:
+            name = _clinic(writing.session, number).name
+            for field, (read, change) in _SETTINGS.items():
+                change(writing, name, read(field))
+    except (ChangeRefused, WrongSetting) as refusal:
+        return _refused(refusal, back)
+    flash("The clinic's settings are set.", "done")
+    return redirect(back, 303)
+
+
+def _text(field: str) -> str:
+    return request.form.get(field, "").strip()
+
+
+def _perhaps(field: str) -> str | None:
+    return _text(field) or None
+
+
+def _days(field: str) -> str:
+    return "".join(sorted(set(request.form.getlist(field))))
+
+
+_SETTINGS: dict[str, tuple[Callable[[str], Any], Callable[[Writing, str, Any], Clinic]]] = {
+    "lead": (_perhaps, people.set_lead),
+    "clinician": (_perhaps, people.set_clinician),
+    "mail_from": (_perhaps, people.set_mail_sender),
+    "digest_at": (lambda field: hour(_text(field)), people.set_digest_hour),
+    "working_days": (_days, people.set_working_days),
+    "holidays": (_perhaps, people.set_holidays),
+    "timezone": (_text, people.set_timezone),
+}
+
+
+def _clinic(database: Session, number: int) -> Clinic:
+    return database.get(Clinic, number) or abort(404)
+
+
+def _refused(refusal: ChangeRefused | UnknownThing | WrongSetting, back: str) -> Response:
+    flash(f"{sentence('; '.join(refusal.reasons))}.", "refused")
+    return redirect(back, 303)
