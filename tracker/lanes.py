@@ -147,18 +147,14 @@ def _activity_of(session: Session, rule: str) -> str:
     """What a rule asks for, if that is one thing on all pathways: there is an index by activity, and none by rule."""
     if not rule:
         return ""
-    known = [pathways.pinned(session, row["digest"]).rule_named.get(rule) for row in pathways.published(session)]
+    known = [pathway.rule_named.get(rule) for pathway in pathways.ever(session)]
     found = {"" if one.per == "request" else one.activity for one in known if one is not None}
     return found.pop() if len(found) == 1 else ""
 
 
 def _codes(session: Session) -> set[str]:
     """Every treatment of every pathway that was ever published."""
-    return {code for row in pathways.published(session) for code in _treatments(session, row["digest"])}
-
-
-def _treatments(session: Session, digest: str) -> list[str]:
-    return list(pathways.pinned(session, digest).treatment_named)
+    return {code for pathway in pathways.ever(session) for code in pathway.treatment_named}
 
 
 def _few(

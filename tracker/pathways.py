@@ -59,18 +59,14 @@ def latest(session: Session) -> Pathway:
 
 def published(session: Session) -> list[dict[str, str]]:
     """Every published pathway, newest first."""
-    rows = session.exec(select(PathwayVersion).order_by(col(PathwayVersion.published_at).desc()))
+    version = PathwayVersion
+    columns = select(version.pathway, version.version, version.digest, version.published_at)
     return [
-        {
-            "pathway": r.pathway,
-            "version": r.version,
-            "digest": r.digest,
-            "published_at": r.published_at.isoformat(),
-        }
-        for r in rows
+        {"pathway": pathway, "version": number, "digest": digest, "published_at": at.isoformat()}
+        for pathway, number, digest, at in session.exec(columns.order_by(col(version.published_at).desc()))
     ]
 
 
-def states_ever(session: Session) -> list[str]:
-    """Every state of every pathway that was ever published."""
-    return sorted({name for row in published(session) for name in pinned(session, row["digest"]).state_named})
+def ever(session: Session) -> list[Pathway]:
+    """Every pathway that was published, newest first: a case stays on the one that it began on."""
+    return [pinned(session, row["digest"]) for row in published(session)]

@@ -73,8 +73,12 @@ class Kind:
 
 def _kind(session: Session) -> Kind:
     needs = arguments.one_of("needs", list(overdue.WANTING))
-    state = None if needs else arguments.one_of("state", pathways.states_ever(session))
+    state = arguments.one_of("state", _states(session)) if arguments.text("state") and not needs else None
     return Kind(needs, state, closed=needs is None and state is None and arguments.text("closed") == "1")
+
+
+def _states(session: Session) -> list[str]:
+    return [name for pathway in pathways.ever(session) for name in pathway.state_named]
 
 
 def _title(session: Session, kind: Kind) -> str:
