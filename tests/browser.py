@@ -37,7 +37,12 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 
-CONTEXT = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", "timezone_id": "Europe/London"}
+CONTEXT = {
+    "viewport": {"width": 1280, "height": 800},
+    "locale": "en-GB",
+    "timezone_id": "Europe/London",
+    "reduced_motion": "reduce",  # a colour half way to the next is none of the page's, but axe would weigh it
+}
 
 PATIENCE = 300.0
 """Seconds that a profile may live. A busy machine needs one minute for the longest test; only a hang needs five."""

@@ -36,3 +36,14 @@ def test_a_profile_without_scripts_says_so(browser: Browser) -> None:
     for scripts in (True, False):
         with watched_context(browser, PageWatch(), java_script_enabled=scripts) as context:
             assert runs_scripts(context.new_page()) == scripts
+
+
+def test_a_profile_asks_for_no_motion_so_that_no_colour_is_on_its_way_to_another(browser: Browser) -> None:
+    with watched_context(browser, PageWatch()) as context:
+        page = context.new_page()
+        page.set_content(
+            "<style>button { transition: color 60s } @media (prefers-reduced-motion: reduce) "
+            "{ button { transition: none } } button:hover { color: red }</style><button>Undo</button>"
+        )
+        page.hover("button")
+        assert page.evaluate("getComputedStyle(document.querySelector('button')).color") == "rgb(255, 0, 0)"
