@@ -49,7 +49,7 @@ class Look(StrEnum):
     QUIET = "/outbox#quiet"
     MACHINERY = "/outbox#machinery"
     WITHOUT_NAVIGATOR = "/cases?needs=navigator"
-    OVERDUE = "/#overdue"
+    OVERDUE = "/?navigator=#overdue"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _same_person(session: Session, newcomer: Newcomer, clinics: frozenset[int]) 
 
 _WHY_SAME_DAY = "A similar name, and the same birth date"
 _WHY_SLIP = "The same name, and a birth date that differs by a slip"
-_WHY_NAME = "The same name; a birth date is not recorded"
+_WHY_NAME = "The same name, and not two birth dates to compare"
 
 
 def _likeness(newcomer: Newcomer, patient: Patient) -> str:

@@ -39,6 +39,11 @@ class DueItem:
     status: str
     days_overdue: int
     why: Why
+    snoozed_until: date | None = None
+
+    def put_off(self, today: date) -> bool:
+        """Whether nobody is to be reminded of it yet."""
+        return self.snoozed_until is not None and self.snoozed_until > today
 
     def as_json(self) -> dict[str, Any]:
         """The item as ``due --json`` gives it."""
@@ -132,6 +137,7 @@ def due_item(row: Row[Any], day: date) -> DueItem:
         status=status,
         days_overdue=late_by,
         why=why_of(item.why),
+        snoozed_until=item.snoozed_until,
     )
 
 

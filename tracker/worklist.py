@@ -41,7 +41,6 @@ class WorkItem:
     functional: bool | None
     needs_plan: bool
     warnings: int
-    snoozed_until: date | None
     birth_date: date | None
     mrn: str | None
 
@@ -190,7 +189,6 @@ def _item(row: Row[Any], now: datetime) -> WorkItem:
         functional=case.functional,
         needs_plan=case.needs_plan,
         warnings=case.warnings_unexplained,
-        snoozed_until=row.FollowUpRow.snoozed_until,
         birth_date=row.Patient.birth_date,
         mrn=row.Patient.mrn,
     )

@@ -150,7 +150,10 @@ def _moved(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[
 
 
 def _ask_waived(subject: Subject) -> list[Field]:
-    return [Field("reason", "Reason", "text", required=True, suggestions=_WHY_WAIVED)]
+    return [Field("reason", "Reason", "text", required=True, suggestions=_WHY_WAIVED, help=_ONLY_THIS)]
+
+
+_ONLY_THIS = "It is not done this time. What comes after it stays planned."
 
 
 def _waived(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[Entry]:
@@ -266,8 +269,8 @@ _ALL = (
     Act("call", "c", "Call", "Record a call", "The call is recorded", _ask_call, _call, _anyway),
     Act("booked", "b", "Book", "Book an appointment", "Booked", _ask_booked, _booked, _FOR),
     Act("snoozed", "s", "Put off", "Put off the reminder", "Put off", _ask_put_off, _put_off, _UNTIL),
-    Act("rescheduled", "r", "Reschedule", "Move to another date", "Moved", _ask_moved, _moved, _TO, moves=True),
-    Act("waived", "w", "Waive", "Let this one go", "Waived", _ask_waived, _waived, moves=True),
+    Act("rescheduled", "r", "Reschedule", "Reschedule", "Moved", _ask_moved, _moved, _TO, moves=True),
+    Act("waived", "w", "Waive", "Waive this one", "Waived", _ask_waived, _waived, moves=True),
     Act(
         "hand-over", "h", "Hand over", "Hand the case over", "Handed over", _ask_hand_over, _hand_over, _anyway,
         of_case=True,

@@ -137,7 +137,7 @@ class PastItem:
     how: str
 
 
-_ENDINGS = {"done": "Done", "waived": "Waived", "superseded": "No longer needed", "cancelled": "Cancelled"}
+_ENDINGS = {"done": "Done", "waived": "Waived", "superseded": "No longer tracked", "cancelled": "Cancelled"}
 _OVER = "no longer: "
 """Before the condition of a rule that has stopped holding, in the reason for which its item ended."""
 
@@ -157,10 +157,10 @@ def past_items(file: CaseFile) -> list[PastItem]:
 
 
 def how_it_ended(status: str, reason: str) -> str:
-    """``Done``, ``Waived: patient abroad``, ``No longer needed: it is no longer so that a line is on hold``."""
+    """``Done``, ``Waived: patient abroad``, ``No longer tracked, as this has ended: a line is on hold``."""
     words = _ENDINGS.get(status, status)
     if reason.startswith(_OVER):
-        return f"{words}: it is no longer so that {reason.removeprefix(_OVER)}"
+        return f"{words}, as this has ended: {reason.removeprefix(_OVER)}"
     return f"{words}: {reason}" if reason else words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -25,6 +25,7 @@ from web.desk import desk
 from web.fields import Answers
 from web.recording import Done, Refused, Repeated, Stale, new_token
 from web.sheets import Sheet
+from web.shell import name_of
 from workflows.errors import Refused as DataRefused
 from workflows.events import checked_data
 
@@ -79,7 +80,8 @@ def _explain(file: CaseFile) -> Sheet:
 
 def _hand_over(file: CaseFile) -> Sheet:
     with desk().database.reading() as session:
-        return sheets.hand_over(file, hand_overs.successors(session, [file.row.clinic_id], ""))
+        takers = hand_overs.successors(session, [file.row.clinic_id], "")
+    return sheets.hand_over(file, {email: name_of(email) for email in takers})
 
 
 @pages.route("/correct/<event>", methods=["GET", "POST"])
@@ -189,7 +191,13 @@ def _record(form: Filled) -> Response:
         return redirect(recording.way_back(request.args.get("back"), case), 303)
     if isinstance(outcome, Stale):  # somebody was quicker by an instant
         return _take(replace(form, file=_file(ref)))
-    return _page(form.file, form.sheet, _token(form.sheet), reasons=outcome.reasons, status=422)
+    return _page(form.file, form.sheet, _token(form.sheet), reasons=_in_words(form, outcome.reasons), status=422)
+
+
+def _in_words(form: Filled, reasons: Iterable[str]) -> tuple[str, ...]:
+    """The reasons with the step called as on the page, where the core calls it by its code."""
+    code = f"{form.sheet.trigger} "
+    return tuple(f"“{form.sheet.title}” {r.removeprefix(code)}" if r.startswith(code) else r for r in reasons)
 
 
 # Pages -------------------------------------------------------------------------------------------------------
@@ -233,7 +241,7 @@ def _preview(form: Filled) -> Response:
     """What would change. Nothing is written yet; a warning asks for its reason here."""
     seen = _look(form)
     if seen.refused:
-        return _page(form.file, form.sheet, _token(form.sheet), reasons=seen.refused, status=422)
+        return _page(form.file, form.sheet, _token(form.sheet), reasons=_in_words(form, seen.refused), status=422)
     shown = previews.present(seen)
     return _page(
         form.file, form.sheet, form.token or _token(form.sheet), shown=shown, mark=form.mark, given=form.reasons

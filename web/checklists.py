@@ -18,10 +18,14 @@ _WORKUP = "workup"
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """An item of a checklist; ``done_on`` is known where an act on record stands for it."""
+    """An item of a checklist; ``done_on`` is known where an act on record stands for it.
+
+    ``on_record``: an act stands for it. The others are to think of, and nothing ticks them.
+    """
 
     text: str
     optional: bool
+    on_record: bool
     done_on: date | None
     badges: list[Badge]
 
@@ -68,6 +72,7 @@ def _ticks(history: CaseHistory, checklist: Checklist, *, shown: bool = True) ->
         Tick(
             item.text,
             item.optional,
+            bool(item.activity),
             history.last_done([item.activity]) if item.activity else None,
             presenters.badges(history.pathway, item.sources),
         )

@@ -27,8 +27,16 @@ def _function(item: WorkItem) -> str:
     return {True: "Functional", False: "Not functional"}.get(item.functional, "") if item.functional is not None else ""
 
 
+def _due(item: WorkItem) -> str:
+    """When it was due; where the last day is another, that too: what is overdue counts from there."""
+    words = when(item.due.due_on, item.today)
+    if item.due.status != "overdue" or item.due.late_on == item.due.due_on:
+        return words
+    return f"{words}, last day {in_words(item.due.late_on)}"
+
+
 COLUMNS: dict[str, Column] = {
-    "due": Column("Due", lambda item, _state, _treatment: when(item.due.due_on, item.today)),
+    "due": Column("Due", lambda item, _state, _treatment: _due(item)),
     "late": Column("Last day", lambda item, _state, _treatment: in_words(item.due.late_on)),
     "state": Column("State", lambda _item, state, _treatment: state),
     "since": Column("In this state since", lambda item, _state, _treatment: in_words(item.since)),

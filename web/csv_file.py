@@ -45,7 +45,7 @@ def _lines(columns: Sequence[str], rows: Iterable[Any]) -> Iterator[str]:
             due.status,
             due.days_overdue or "",
             due.booked_for or "",
-            row.item.snoozed_until or "",
+            row.item.due.snoozed_until or "",
         ]
         yield _line([*fixed, *(_iso(row.item, name) or cells[name] for name in columns)])
 

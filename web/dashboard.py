@@ -48,6 +48,11 @@ class Chosen:
     def arguments(self) -> dict[str, Any]:
         return {"clinic": self.clinic, "navigator": self.navigator}
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """What the address of the page itself needs: nothing names the person who sees their own anyway."""
+        return {"clinic": self.clinic} if self.mine else self.arguments
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -117,7 +122,7 @@ def index() -> str:
             first_part=after is None,
             only=only_words,
             shown=_shown(standing, only),
-            limits=chosen.arguments | _kept(),
+            limits=chosen.own | _kept(),
             standing=standing,
             coming=present(session, overdue.coming(session, now=now, scope=chosen.scope, size=SHORT)),
             soon=numbers.soon(standing, today),
@@ -190,7 +195,7 @@ _SEEN_AT = {
     Look.QUIET: "See who hears less",
     Look.MACHINERY: "See how the machinery stands",
     Look.WITHOUT_NAVIGATOR: "Go to the cases with nobody responsible",
-    Look.OVERDUE: "Go to the longest overdue",
+    Look.OVERDUE: "Go to the longest overdue in all your clinics",
 }
 _IN_THE_BANNER = ("scheduler", "clock")
 

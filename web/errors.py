@@ -29,7 +29,7 @@ _WORDS = {
     ),
     404: (
         "There is nothing here",
-        "No page or case has this address, or the case was not open, or not yet known, at the time asked for.",
+        "No page has this address, and none of your cases. Of a time before a case was opened there is nothing either.",
     ),
     405: ("This cannot be done here", "The page exists, but not for this kind of request."),
     413: ("This is too large", "What was sent is larger than the tracker accepts."),

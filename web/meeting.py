@@ -141,7 +141,8 @@ def add() -> Response:
             case_for(writing.session, ref, May.WRITE)
             meetings.add(writing, ref, on, today_at(ref), question)
     except NotFound:
-        return make_response(_page(on, Asked(ref, question, f"There is no case {ref} in your clinics.")), 404)
+        unknown = f"There is no case {ref} in your clinics. Give its reference, such as N-0012, and not a name."
+        return make_response(_page(on, Asked(ref, question, unknown)), 404)
     except ChangeRefused as refusal:
         return make_response(_page(on, Asked(ref, question, _told(refusal.reasons))), 422)
     flash(f"{ref} is on the list of {presenters.when(on, today_at(ref))}.", "done")

@@ -90,7 +90,7 @@ def urgency(status: str, days_overdue: int, steps: Sequence[Step]) -> Urgency:
     injections and PRRT: 3 and 7).
     """
     if status != "overdue":
-        return Urgency(status, {"due": "Due now", "upcoming": "Upcoming"}.get(status, status.capitalize()))
+        return Urgency(status, {"due": "Due", "upcoming": "Upcoming"}.get(status, status.capitalize()))
     label = f"{count(days_overdue, 'day')} overdue"
     reached = [step for step in steps if step.at == "late" and step.plus_days <= days_overdue]
     audience = max(reached, key=lambda step: step.plus_days).to if reached else "navigator"

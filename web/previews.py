@@ -9,6 +9,7 @@ from tracker.preview import Preview
 from tracker.words import count
 from web import case_view, presenters
 from web.presenters import Badge
+from workflows.dates import in_words
 from workflows.machine import FoundWarning
 from workflows.pathway import Pathway
 from workflows.series import FollowUp
@@ -39,7 +40,7 @@ class WarningWords:
 
 @dataclass(frozen=True, slots=True)
 class PreviewWords:
-    """What would change, ready for a page."""
+    """What would change, ready for a page; ``next`` is what is open then and due first."""
 
     state: str
     becomes: str
@@ -49,6 +50,8 @@ class PreviewWords:
     reminders: list[str]
     lines: list[str]
     warnings: list[WarningWords]
+    next: ItemWords | None
+    closes: bool
 
     @property
     def changes_state(self) -> bool:
@@ -71,6 +74,8 @@ def present(seen: Preview) -> PreviewWords:
         reminders=_reminders(seen),
         lines=_lines(seen),
         warnings=[_warning(pathway, found, answered=found not in seen.unanswered) for found in seen.warnings],
+        closes=seen.after.history.phase == "closed",
+        next=next((_item(pathway, item) for item in seen.after.open_items), None),
     )
 
 
@@ -88,7 +93,8 @@ def _shift(pathway: Pathway, shift: Shift) -> ItemWords:
 
 def _ended(pathway: Pathway, item: FollowUp) -> ItemWords:
     how = "" if item.is_open else case_view.how_it_ended(item.status, item.end_reason)
-    return _item(pathway, item, how)
+    lost = f"The appointment on {in_words(item.booked_for)} is no longer in the calendar" if item.booked_for else ""
+    return _item(pathway, item, ". ".join(words for words in (how, lost) if words))
 
 
 def _reminders(seen: Preview) -> list[str]:

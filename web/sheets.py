@@ -281,13 +281,16 @@ _NOBODY_ELSE = (
 )
 
 
-def hand_over(file: CaseFile, takers: Iterable[str]) -> Sheet:
-    """Somebody else looks after the case: one of those who may, by address. An address that is typed wrongly would
-    leave the case with nobody who hears of it.
+_WHO_CAN = "Colleagues of this clinic who have an account."
+
+
+def hand_over(file: CaseFile, takers: Mapping[str, str]) -> Sheet:
+    """Somebody else looks after the case: one of those who may, names by address. An address that is typed wrongly
+    would leave the case with nobody who hears of it.
     """
-    options = tuple((email, email) for email in takers if email != file.navigator)
+    options = tuple((email, name) for email, name in takers.items() if email != file.navigator)
     asked = (
-        Field("navigator", "To", "choice", options=options, required=True),
+        Field("navigator", "To", "choice", options=options, required=True, help=_WHO_CAN),
         Field("reason", "Reason", "text"),
         fields.of_day(file.today, "From"),
     )

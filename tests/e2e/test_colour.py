@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 MARKS = {
-    ".band-due": r"Due now",
+    ".band-due": r"Due\b",
     ".band-overdue": r"\d days? overdue",
     ".band-lead": r"\d days overdue.*Escalate to clinic lead",
     ".band-clinician": r"\d days overdue.*Escalate to clinician",
-    ".urgency-due": r"Due now",
+    ".urgency-due": r"Due\b",
     ".urgency-lead": r"\d days overdue",
     ".urgency-clinician": r"\d days overdue",
     ".escalation": r"Escalate to",

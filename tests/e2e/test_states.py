@@ -219,7 +219,7 @@ def several_lines(site: Site) -> Iterator[Somebody]:
     ana.when_they_go_to("/cases/N-002")
     ana.when_they_follow(re.compile("^Waive\\W+Visit"))
     when_the_browser_checks_nothing(ana)
-    ana.when_they_press("Let this one go")
+    ana.when_they_press("Waive this one")
     expect(ana.page.locator(".problem, #refused").first).to_be_visible()
     yield ana
     ana.when_they_go_to("/worklist?who=anyone&state=workup.staging")
@@ -229,11 +229,11 @@ def several_lines(site: Site) -> Iterator[Somebody]:
     ana.then_the_title_is("2 follow-ups")
     yield ana
     when_the_browser_checks_nothing(ana)
-    ana.when_they_press("Let this one go")
+    ana.when_they_press("Waive this one")
     expect(ana.page.locator(".problem, #refused").first).to_be_visible()
     yield ana
     ana.when_they_fill_in({"Reason": "Done elsewhere"})
-    ana.when_they_press("Let this one go")
+    ana.when_they_press("Waive this one")
     expect(ana.page.get_by_role("heading", name="Waived")).to_be_visible()
     yield ana
     ana.when_they_press("Undo")

@@ -95,11 +95,11 @@ def test_several_lines_at_once(at: Desk) -> None:
     for what in ("Chromogranin A", "Immunohistochemistry"):
         at.line(what, "N-005").get_by_role("checkbox").check()
     at.page.get_by_role("button", name="Waive").click()
-    expect(at.page.get_by_role("heading", level=1)).to_have_text("Let this one go: 2 follow-ups")
+    expect(at.page.get_by_role("heading", level=1)).to_have_text("Waive this one: 2 follow-ups")
     at.page.get_by_label("Reason").fill("Done elsewhere, report on file")
     if at.scripts:
         assert_sound(at.page)
-    at.page.get_by_role("button", name="Let this one go").click()
+    at.page.get_by_role("button", name="Waive this one").click()
     expect(at.page.get_by_role("heading", name="Waived")).to_be_visible()
     assert at.kinds("N-005")[-2:] == ["activity:waived", "activity:waived"]
     at.page.get_by_role("button", name="Undo").click()

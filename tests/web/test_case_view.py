@@ -119,7 +119,7 @@ def test_a_follow_up_that_ended_says_how_in_words_that_do_not_repeat() -> None:
     journey = Journey.advanced("2026-01-05").starts("2026-01-10", "lanreotide")
     journey.trigger("2026-03-01", "end_line", reason="toxicity")
     told = {case_view.how_it_ended(item.status, item.end_reason) for item in journey.plan().follow_ups.values()}
-    assert "No longer needed: it is no longer so that the lanreotide line is active" in told
+    assert "No longer tracked, as this has ended: the lanreotide line is active" in told
     assert case_view.how_it_ended("waived", "patient abroad") == "Waived: patient abroad"
     assert case_view.how_it_ended("done", "") == "Done"
 

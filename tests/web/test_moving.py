@@ -60,6 +60,46 @@ def test_what_was_changed_after_the_preview_is_previewed_again(app: Flask, fresh
     assert send(client, again, move).status_code == 303
 
 
+def test_a_preview_tells_of_an_appointment_that_is_lost_and_of_what_is_due_first_afterwards(
+    app: Flask, fresh_register: Register
+) -> None:
+    fresh_register.facts("N-002", "2027-02-01", **WORKED_UP)
+    client, move = app.test_client(), "/cases/N-002/move/confirm_histology"
+    with fresh_register.database.reading() as session:
+        ends = min(cases.view(session, cases.find(session, "N-002")).open_items, key=lambda item: item.window.due_on)
+    booked = {"activity": ends.activity, "rule": ends.rule, "for": "2027-03-20"}
+    fresh_register.tell("N-002", "2027-03-02", "activity:booked", **booked)
+    seen = words(send(client, client.get(move), move, on="2027-03-05"))
+    assert "The appointment on 20 Mar 2027 is no longer in the calendar" in seen
+    assert "What ends is not recorded as done." in seen
+    assert "Due first after that: " in seen
+    closing = words(send(client, client.get("/cases/N-001/move/discharge"), "/cases/N-001/move/discharge"))
+    assert "Due first after that" not in closing
+
+
+def test_what_a_step_needs_is_said_of_the_step_as_the_page_calls_it(app: Flask) -> None:
+    client = app.test_client()
+    move = "/cases/N-002/move/confirm_histology"
+    refused = words(send(client, client.get(move), move))
+    assert "confirm_histology" not in refused
+    assert "“Confirm histology” needs: differentiation" in refused
+
+
+def test_a_case_is_handed_over_to_somebody_by_name(app: Flask) -> None:
+    page = app.test_client().get("/cases/N-001/record/hand-over").text
+    assert '<option value="ben@example.org">Ben</option>' in page
+
+
+def test_only_what_the_record_can_show_has_a_box_to_be_ticked(app: Flask, fresh_register: Register) -> None:
+    fresh_register.step("N-002", "2027-02-01", "confirm_histology", differentiation="well", ki67_percent=2)
+    fresh_register.done("N-002", "2027-02-02", "cga")
+    page = app.test_client().get("/cases/N-002").text
+    lists = re.findall(r'<ul class="ticks">.*?</ul>', page, re.DOTALL)
+    assert lists
+    assert any('<span class="box" aria-hidden="true">✓' in found for found in lists)
+    assert any('<span class="point" aria-hidden="true">•' in found for found in lists)
+
+
 def test_what_is_missing_is_said_and_asked_for(app: Flask, fresh_register: Register) -> None:
     client = app.test_client()
     move = "/cases/N-002/move/confirm_histology"
@@ -265,7 +305,7 @@ def test_the_second_sees_what_changed_and_nothing_typed_is_lost(
     assert stopped.status_code == 409
     said = words(stopped)
     assert "Ki-67: 5 %" in said
-    assert "by ben@example.org" in said
+    assert "by Ben" in said
     assert "Tumour size not recorded unchanged 30 mm" in said
     assert "Ki-67 2 % 5 % 9 %" in said
     kept = send(ana, stopped, path, keep__ki67_percent="drop")

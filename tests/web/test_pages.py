@@ -10,11 +10,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as QueueTimeout
+from sqlmodel import select
 
+from tests.web.forms import words as told
 from tests.web.people import person, sign_in
 from tests.web.register import NOW, SCRIPT, TEMPLATE, Register
-from tracker import casebook
+from tracker import accounts, casebook, overdue
 from tracker.access import Role
+from tracker.models import Clinic
 from web.desk import desk
 
 MakeApp = Callable[..., Flask]
@@ -51,6 +54,31 @@ def test_rows_can_be_limited_to_a_clinic_and_to_a_person(client: FlaskClient, re
     eve = client.get(f"/?navigator={people(register)['eve+x@example.org']}").text
     assert "X-001" in eve
     assert "Wei Zhang" not in eve
+
+
+def test_what_is_put_off_says_so_on_the_first_page_too(fresh_register: Register, make_app: MakeApp) -> None:
+    fresh_register.open("N-001", "2026-01-05", "Grace Okafor")
+    client = make_app(fresh_register).test_client()
+    assert "Put off until" not in told(client.get("/"))
+    with fresh_register.database.reading() as session:
+        longest = overdue.overdue_page(session, now=NOW, size=1).items[0]
+    put_off = {"activity": longest.activity, "rule": longest.rule, "until": "2027-03-19"}
+    fresh_register.tell(longest.place.ref, "2027-03-12", "activity:snoozed", **put_off)
+    assert "Put off until 19 Mar 2027" in told(client.get("/"))
+
+
+def test_a_navigator_keeps_to_the_address_that_says_nothing_and_so_to_the_way_to_the_whole_clinic(
+    register: Register, make_app: MakeApp
+) -> None:
+    app = make_app(register)
+    client = app.test_client()
+    with desk(app).writing("test:pages") as writing:
+        ana = accounts.of(writing.session, "ana@example.org")
+        for clinic in writing.session.exec(select(Clinic)).all():
+            accounts.set_roles(writing, ana, clinic.name, {Role.NAVIGATOR})
+    page = client.get("/")
+    assert "Look at the whole clinic" in told(page)
+    assert set(re.findall(r"[?&;]back=([^&\"]+)", page.text)) == {"/"}
 
 
 def test_nobody_responsible_is_a_choice_too(client: FlaskClient) -> None:

@@ -193,7 +193,7 @@ def test_what_is_due_today_is_due_from_the_first_minute_to_the_last(pages: Pages
     begun(pages, zone)
     for hour in HOURS:
         seen = standing(pages, datetime.combine(DUE, hour, ZoneInfo(zone)).astimezone(UTC))
-        assert seen == {"overdue": "", "coming": "today", "worklist": "Due now", "case": "Due now"}, hour
+        assert seen == {"overdue": "", "coming": "today", "worklist": "Due", "case": "Due"}, hour
 
 
 @EMBEDDED
@@ -202,7 +202,7 @@ def test_what_is_in_time_today_is_late_from_the_first_minute_of_tomorrow(pages: 
     begun(pages, zone)
     for hour in HOURS:
         seen = standing(pages, datetime.combine(LATE, hour, ZoneInfo(zone)).astimezone(UTC))
-        assert seen == {"overdue": "", "coming": "", "worklist": "Due now", "case": "Due now"}, hour
+        assert seen == {"overdue": "", "coming": "", "worklist": "Due", "case": "Due"}, hour
     midnight = datetime.combine(LATE + timedelta(days=1), time(0, 0), ZoneInfo(zone)).astimezone(UTC)
     late = {"overdue": "1 day", "coming": "", "worklist": "1 day overdue", "case": "1 day overdue"}
     assert standing(pages, midnight) == late
@@ -210,7 +210,7 @@ def test_what_is_in_time_today_is_late_from_the_first_minute_of_tomorrow(pages: 
 
 def test_it_is_so_on_both_databases(pages: Pages) -> None:
     begun(pages, "Pacific/Auckland")
-    for day, told in ((LATE, "Due now"), (LATE + timedelta(days=1), "1 day overdue")):
+    for day, told in ((LATE, "Due"), (LATE + timedelta(days=1), "1 day overdue")):
         seen = standing(pages, datetime.combine(day, time(0, 5), ZoneInfo("Pacific/Auckland")).astimezone(UTC))
         assert (seen["worklist"], seen["case"]) == (told, told)
 

@@ -95,7 +95,7 @@ def test_urgency_follows_the_steps_of_the_rule(
     assert presenters.urgency("overdue", days, steps) == presenters.Urgency(band, label, escalation)
 
 
-@pytest.mark.parametrize("status, label", [("due", "Due now"), ("upcoming", "Upcoming")])
+@pytest.mark.parametrize("status, label", [("due", "Due"), ("upcoming", "Upcoming")])
 def test_what_is_not_overdue_says_so(status: str, label: str) -> None:
     assert presenters.urgency(status, 0, STANDARD) == presenters.Urgency(status, label)
 

@@ -16,6 +16,7 @@
     if (!list) return false;
     list.querySelector("[data-keys-on]").checked = keysAreOn();
     list.showModal();
+    list.scrollTop = 0;
     return true;
   }
 
@@ -132,7 +133,8 @@
     const says = find("[data-say]");
     if (told && says) told.textContent = says.dataset.say;
     const wanted = find("[data-focus]") ?? (part.matches("[data-row] form") ? firstBlank(part) : null);
-    wanted?.focus();
+    wanted?.focus({ preventScroll: true });
+    wanted?.closest("[data-row]")?.scrollIntoView({ block: "nearest" });
     showTicks();
   });
 
