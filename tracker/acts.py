@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from tracker import cases, once
+from tracker import cases, once, pathways
 from tracker.clock import local_date
+from tracker.conflicts import rests_on
 from tracker.errors import ChangeRefused, UnknownThing
 from tracker.models import Case, Clinic, FollowUpRow
 from tracker.once import Refused
@@ -44,6 +45,10 @@ class Applied:
     repeated: bool = False
 
 
+RESTS_ON_IT = (
+    "something that was recorded since rests on it; strike the entry out in the timeline of the case, where you see"
+    " first what that changes"
+)
 Make = Callable[[list[FollowUpRow]], list[Entry]]
 """The events for follow-ups as they are now."""
 Holds = Callable[[FollowUpRow], bool]
@@ -144,8 +149,14 @@ def _require(writing: Writing, row: FollowUpRow, holds: Holds | None) -> None:
 
 
 def take_back(writing: Writing, *, ref: str, events: Sequence[str], reason: str, token: str) -> None:
-    """Correct events that were recorded together, the last one first; raises :class:`ChangeRefused`."""
+    """Correct events that were recorded together, the last one first; raises :class:`ChangeRefused`.
+
+    Nothing is undone at a click on which something else rests by now: striking out an entry shows first what changes.
+    """
     case = cases.locked(writing.session, ref)
+    pathway = pathways.pinned(writing.session, case.pathway_digest)
+    if rests_on(pathway, cases.events_of(writing.session, case), events) is not None:
+        raise ChangeRefused(RESTS_ON_IT)
     clinic = writing.session.get_one(Clinic, case.clinic_id)
     today = local_date(writing.now, clinic.timezone)
     for n, event in enumerate(reversed(events)):

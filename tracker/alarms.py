@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from tracker import heartbeats, messages, outbox, untold
 from tracker.clock import local_date
-from tracker.models import Clinic, FollowUpRow, LedgerCheck, Reminder
+from tracker.models import Account, Case, Clinic, FollowUpRow, LedgerCheck, Person, Reminder
 from tracker.settings import Settings
 from tracker.untold import Untold
 from tracker.words import count, span
@@ -49,6 +49,7 @@ class Look(StrEnum):
     QUIET = "/outbox#quiet"
     MACHINERY = "/outbox#machinery"
     WITHOUT_NAVIGATOR = "/cases?needs=navigator"
+    HAND_OVER = "/hand-over"
     OVERDUE = "/?navigator=#overdue"
 
 
@@ -231,6 +232,27 @@ def _passed_over(scene: _Scene, found: Untold) -> Iterator[Alarm]:
     yield Alarm("untold", Severity.NOW, wrong, mend, Look.MACHINERY)
 
 
+def _gone(scene: _Scene) -> Iterator[Alarm]:
+    """Whose account is disabled, and who looks after open cases all the same."""
+    theirs = (
+        select(col(Case.id))
+        .where(col(Case.navigator_id) == col(Person.id), col(Case.phase) != "closed")
+        .where(col(Case.clinic_id).in_([clinic.id for clinic in scene.clinics]))
+    )
+    found = (
+        select(col(Person.email))
+        .join(Account, col(Account.email) == col(Person.email))
+        .where(col(Account.disabled_at).is_not(None), theirs.exists())
+        .order_by(col(Person.email))
+        .limit(_NAMED)
+    )
+    people = list(scene.session.scalars(found))
+    if people:
+        wrong = f"Open cases are with {listed(people, 'and')}, who may not sign in any more: mail goes on to them."
+        mend = "Hand the cases over to somebody who looks after them."
+        yield Alarm("gone", Severity.NOW, wrong, mend, Look.HAND_OVER)
+
+
 def _up_to(number: int, limit: int) -> str:
     return f"{limit:,} reminders or more are" if number >= limit else count(number, "reminder is", "reminders are")
 
@@ -296,6 +318,7 @@ _ALL: tuple[Callable[[_Scene], Iterator[Alarm]], ...] = (
     _mail_off,
     _messages,
     _untold,
+    _gone,
     _ledger,
     _backlog,
     _escalations,

@@ -21,6 +21,7 @@ from workflows.errors import Refused
 from workflows.events import Event, checked_data, refuse_dates
 from workflows.history import as_of
 from workflows.limits import quoted
+from workflows.parts import MERGED
 from workflows.pathway import Pathway
 from workflows.planning import Plan, plan, plan_after
 
@@ -134,6 +135,8 @@ def propose(
     name = event_id or free_id(seq, {e.id for e in before})
     event = _new_event(writing, pathway, kind, on, data, seq=seq, ref=name)
     _check_event(writing, case, before, event)
+    if kind == "state:changed" and case.state == MERGED.name:
+        raise Refused("this record has been merged: take the step on the record that goes on")
     if not separates and kind == "event:corrected" and merger_of(before, event) is not None:
         raise Refused(ON_TWO)
     return Proposed(event, plan_after(pathway, before, event))

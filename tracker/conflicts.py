@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workflows.events import Event, effective, facts_in
+from workflows.pathway import Pathway
 from workflows.planning import QUIET
 
 _MISSING = object()
@@ -44,6 +45,42 @@ class Contested:
 def matters(since: Iterable[Event]) -> bool:
     """Whether anything that happened since can bear on a change: notes, calls and the like do not."""
     return any(event.kind not in QUIET for event in since)
+
+
+def rests_on(pathway: Pathway, events: Iterable[Event], undone: Collection[str]) -> Event | None:
+    """What was recorded after some entries and may mean something else once they are undone; None: nothing.
+
+    An act names an activity, and is about the occurrence that is open then: with an earlier one open again, a
+    colleague's act would be about that. A step on the pathway rests on all that was recorded before it.
+    """
+    told = list(events)
+    counted = {event.id for event in effective(told)}
+    ours = [event for event in told if event.id in undone and event.id in counted and _is_built_on(event)]
+    since = min((event.seq for event in ours), default=None)
+    if since is None:
+        return None
+    later = (event for event in told if event.seq > since and event.id in counted and event.id not in undone)
+    return next((event for event in later if any(_bears(pathway, event, one) for one in ours)), None)
+
+
+def _is_built_on(event: Event) -> bool:
+    return event.kind not in QUIET or event.kind == "activity:snoozed"
+
+
+def _bears(pathway: Pathway, later: Event, earlier: Event) -> bool:
+    if later.kind == "state:changed":
+        return True
+    if not later.kind.startswith("activity:"):
+        return False
+    if not earlier.kind.startswith("activity:"):
+        return True
+    return bool(_family(pathway, later.data["activity"]) & _family(pathway, earlier.data["activity"]))
+
+
+def _family(pathway: Pathway, activity: str) -> set[str]:
+    """Activities that one act may settle: itself, and what it counts as."""
+    known = pathway.activity_named.get(activity)
+    return {activity, *(known.counts_as if known else ())}
 
 
 def contested(events: Iterable[Event], version: int, yours: Mapping[str, Any]) -> list[Contested]:

@@ -25,8 +25,26 @@ def merge(writing: Writing, ref: str, into: str, *, on: date, reason: str) -> No
         raise ChangeRefused(f"{ref} has been merged already")
     if on < other.opened_on:
         raise ChangeRefused(f"{into} was opened later than {on}")
+    _require_like_ends(case, other)
     cases.record(writing, ref=ref, kind="case:merged", on=on, data={"into": into, "reason": reason})
     cases.record(writing, ref=into, kind="case:joined", on=on, data={"case": ref, "reason": reason})
+
+
+_DECEASED = "closed.deceased"
+
+
+def _require_like_ends(case: Case, other: Case) -> None:
+    """Refuse what would remind of somebody who died, or leave an open case without an open record."""
+    died, lives = (case, other) if case.state == _DECEASED else (other, case)
+    if died.state == _DECEASED != lives.state:
+        raise ChangeRefused(
+            f"{died.ref} says that the patient has died, and {lives.ref} does not: record the death there first"
+        )
+    if case.phase != "closed" and other.phase == "closed":
+        raise ChangeRefused(
+            f"{case.ref} is open and {other.ref} is closed: merge {other.ref} into {case.ref}, or return"
+            f" {other.ref} to care first"
+        )
 
 
 def separate(writing: Writing, ref: str, *, on: date, reason: str) -> str:

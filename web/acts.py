@@ -123,7 +123,8 @@ def _facts(answers: Answers, subject: Subject, activities: set[str], on: date) -
 
 
 def _ask_booked(subject: Subject) -> list[Field]:
-    return [Field("for", "Appointment on", "date", required=True, low=subject.today.isoformat())]
+    today = subject.today
+    return [Field("for", "Appointment on", "date", required=True, low=today.isoformat(), high=fields.furthest(today))]
 
 
 def _booked(answers: Answers, rows: list[FollowUpRow], subject: Subject) -> list[Entry]:
@@ -139,7 +140,7 @@ _WHY_WAIVED = ("Done elsewhere, report on file", "Team: not needed this time", "
 
 def _ask_moved(subject: Subject) -> list[Field]:
     return [
-        Field("to", "Due on, from now on", "date", required=True),
+        Field("to", "Due on, from now on", "date", required=True, high=fields.furthest(subject.today)),
         Field("reason", "Reason", "text", required=True, suggestions=_WHY_MOVED),
     ]
 

@@ -172,6 +172,8 @@ def _take(form: Filled) -> Response:
         since = [event for event in form.file.events if event.seq > form.version]
         if matters(since):
             return _conflict(form)
+        if form.sheet.blocked:
+            return _page(form.file, form.sheet, _token(form.sheet), reasons=(form.sheet.blocked,), status=422)
         if form.sheet.previewed and request.form.get("seen") != form.mark:
             return _preview(form)
     return _record(form)

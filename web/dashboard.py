@@ -195,6 +195,7 @@ _SEEN_AT = {
     Look.QUIET: "See who hears less",
     Look.MACHINERY: "See how the machinery stands",
     Look.WITHOUT_NAVIGATOR: "Go to the cases with nobody responsible",
+    Look.HAND_OVER: "Hand them over",
     Look.OVERDUE: "Go to the longest overdue in all your clinics",
 }
 _IN_THE_BANNER = ("scheduler", "clock")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from dateutil.relativedelta import relativedelta
+
 from web import presenters
 from web.numerals import number
 from workflows.dates import in_words
@@ -97,7 +99,7 @@ def of_ask(history: CaseHistory, ask: Ask, today: date) -> Field:
     if ask.type == "choice":
         return replace(base, options=tuple((c.value, c.label) for c in ask.choices or pathway.intents))
     if ask.type == "date":
-        return replace(base, low=today.isoformat())
+        return replace(base, low=today.isoformat(), high=furthest(today))
     return base
 
 
@@ -113,6 +115,11 @@ def treatments(pathway: Pathway) -> tuple[tuple[str, tuple[Option, ...]], ...]:
 def _lines(history: CaseHistory) -> tuple[Option, ...]:
     label = history.pathway.treatment_label
     return tuple((str(line.number), f"{line.number}. {label(line.treatment)}") for line in history.open_lines)
+
+
+def furthest(today: date) -> str:
+    """The last day for which something can be planned by hand: a slip in the year would hide a case for decades."""
+    return (today + relativedelta(years=3)).isoformat()
 
 
 def of_day(today: date, label: str = "On", name: str = "on", *, past: bool = True) -> Field:
@@ -185,6 +192,8 @@ def _day(field: Field, text: str) -> str:
     day = iso_day(text)
     if isinstance(field.low, str) and day < date.fromisoformat(field.low):
         raise ValueError(f"the earliest day here is {in_words(date.fromisoformat(field.low))}")
+    if isinstance(field.high, str) and day > date.fromisoformat(field.high):
+        raise ValueError(f"the latest day here is {in_words(date.fromisoformat(field.high))}")
     return day.isoformat()
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from flask import flash
 
-from tracker import casebook
+from tracker import casebook, cases, pathways
 from tracker.access import May
+from tracker.acts import RESTS_ON_IT
 from tracker.clock import local_date
+from tracker.conflicts import rests_on
 from tracker.once import Done, Outcome, Refused, Repeated, Stale, new_token, record_once
 from tracker.places import case_rows
 from web.access import case_for, scope
@@ -34,7 +36,15 @@ def record(ref: str, kind: str, on: date, data: dict[str, Any], *, version: int 
 
 
 def undo(ref: str, event_id: str, reason: str, *, token: str) -> Outcome:
-    """Take back an event by a correction, dated today at the clinic; a history that needs the event refuses."""
+    """Take back an event by a correction, dated today at the clinic.
+
+    A history that needs the event refuses, and so does one in which something rests on it by now.
+    """
+    with desk().database.reading() as session:
+        case = case_for(session, ref, May.WRITE)
+        pathway = pathways.pinned(session, case.pathway_digest)
+        if rests_on(pathway, cases.events_of(session, case), [event_id]) is not None:
+            return Refused((RESTS_ON_IT,))
     data = {"event": event_id, "reason": reason}
     return record(ref, "event:corrected", today_at(ref), data, version=None, token=token)
 

@@ -130,6 +130,30 @@ def test_what_was_recorded_together_is_taken_back_together(case: Installation) -
         take_back(writing, ref="N-001", events=done.events, reason="undone", token="undo-again")
 
 
+@pytest.mark.parametrize("late", ["activity:waived", "activity:booked", "activity:rescheduled"])
+def test_what_a_colleague_has_built_on_is_not_undone_unseen(case: Installation, late: str) -> None:
+    """Their act is about the occurrence that is open then; with the earlier one open again it would be about that."""
+    done = act(case, target(case, "injection"), DONE)
+    following = target(case, "injection")
+    told = {"activity": "injection", "rule": "lanreotide-injection"}
+    more = {"booked": {"for": "2026-12-19"}, "rescheduled": {"to": "2026-12-22", "reason": "away"}}
+    extra = more.get(late.partition(":")[2], {"reason": "away"})
+    act(case, following, Entry(late, TODAY, told | extra), token="token-of-ana", holds=bool, actor="ana@example.org")
+    with pytest.raises(ChangeRefused, match="rests on it"), case.writing(NOW) as writing:
+        take_back(writing, ref="N-001", events=done.events, reason="undone", token="undo-token")
+
+
+def test_what_else_a_colleague_records_stops_no_undo(case: Installation) -> None:
+    on = target(case, "injection")
+    done = act(case, on, DONE)
+    note = Entry("note:added", TODAY, {"text": "rang"})
+    visit = Entry("activity:done", TODAY, {"activity": "visit"})
+    act(case, target(case, "visit"), note, visit, token="token-of-ana", actor="ana@example.org")
+    with case.writing(NOW) as writing:
+        take_back(writing, ref="N-001", events=done.events, reason="undone", token="undo-token")
+    assert target(case, "injection") == on
+
+
 def test_of_two_at_the_same_moment_one_is_told_that_the_other_was_faster(case: Installation) -> None:
     on, start, outcomes = target(case, "injection"), Barrier(2), list[object]()
 

@@ -13,9 +13,9 @@ from sqlmodel import select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases, people, untold
+from tracker import accounts, cases, people, untold
 from tracker.alarms import Alarm, Look, Severity, alarms
-from tracker.models import Clinic, Heartbeat, LedgerCheck, OutboxMessage, Person, Reminder
+from tracker.models import Account, Clinic, Heartbeat, LedgerCheck, OutboxMessage, Person, Reminder
 from tracker.settings import Settings, from_environment
 from tracker.tick import nightly
 
@@ -262,6 +262,20 @@ def test_an_address_that_is_none_is_an_alarm(working: Installation) -> None:
     untell(working, FRIDAY)
     change(working, "UPDATE person SET email = 'ana at example'")
     assert "No mail can be written to ana at example" in found(working, FRIDAY)["address"].wrong
+
+
+def test_open_cases_of_somebody_who_may_not_sign_in_any_more_are_an_alarm(working: Installation) -> None:
+    with working.writing(FRIDAY) as writing:
+        account = accounts.add(writing, "ana@example.org", name="Ana")
+    assert "gone" not in found(working, FRIDAY)
+    with working.writing(FRIDAY) as writing:
+        accounts.disable(writing, writing.session.get_one(Account, account.id))
+    alarm = found(working, FRIDAY)["gone"]
+    assert alarm.wrong == "Open cases are with ana@example.org, who may not sign in any more: mail goes on to them."
+    assert (alarm.severity, alarm.look) == (Severity.NOW, Look.HAND_OVER)
+    with working.writing(FRIDAY) as writing:
+        cases.record(writing, ref="N-001", kind="case:handed_over", on=FRIDAY.date(), data={"navigator": "ben@x.org"})
+    assert "gone" not in found(working, FRIDAY)
 
 
 def test_untold_reminders_are_counted_up_to_a_limit(working: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,6 +202,56 @@ def test_merged_records_are_found_by_either_name_and_by_either_number(register: 
     assert found(register, Newcomer("García José", BORN, ("4712",))) == {"N-2": "The same number"}
 
 
+def close(place: Installation, ref: str, trigger: str) -> None:
+    more = {"reason": "moved away"} if trigger == "discharge" else {}
+    with place.writing() as writing:
+        cases.record(writing, ref=ref, kind="state:changed", on=date(2026, 11, 1), data={"trigger": trigger} | more)
+
+
+@pytest.mark.parametrize(
+    "closed, by, ref, into, why",
+    [
+        ("N-3", "record_death", "N-3", "N-1", "record the death there first"),
+        ("N-1", "record_death", "N-3", "N-1", "record the death there first"),
+        ("N-1", "discharge", "N-3", "N-1", "merge N-1 into N-3"),
+    ],
+)
+def test_no_merger_forgets_a_death_or_an_open_case(
+    register: Installation, closed: str, by: str, ref: str, into: str, why: str
+) -> None:
+    close(register, closed, by)
+    before = standing(register, "N-1"), standing(register, "N-3")
+    with pytest.raises(ChangeRefused, match=why), register.writing() as writing:
+        merging.merge(writing, ref, into, on=date(2026, 11, 20), reason="same patient")
+    assert (standing(register, "N-1"), standing(register, "N-3")) == before
+
+
+def test_two_records_of_one_death_and_a_closed_one_into_an_open_one_are_merged(register: Installation) -> None:
+    for ref in ("N-1", "N-2"):
+        close(register, ref, "record_death")
+    close(register, "N-3", "discharge")
+    with register.writing() as writing:
+        merging.merge(writing, "N-1", "N-2", on=date(2026, 11, 20), reason="same patient")
+    with register.writing() as writing:
+        cases.open_case(
+            writing,
+            ref="N-4",
+            on=date(2026, 11, 2),
+            data={"clinic": "North", "timezone": "Europe/London", "patient": {"ref": "P-4"}},
+        )
+        merging.merge(writing, "N-3", "N-4", on=date(2026, 11, 20), reason="same patient")
+    assert standing(register, "N-3") == ("closed.merged", 0)
+
+
+def test_a_step_is_taken_on_the_record_that_goes_on_though_it_be_dated_before_the_merger(
+    register: Installation,
+) -> None:
+    with register.writing() as writing:
+        merging.merge(writing, "N-3", "N-1", on=date(2026, 11, 20), reason="same patient")
+    with pytest.raises(ChangeRefused, match="on the record that goes on"):
+        close(register, "N-3", "record_death")
+
+
 def test_a_merger_that_leads_nowhere_is_refused(register: Installation) -> None:
     with register.writing() as writing:
         merging.merge(writing, "N-3", "N-1", on=date(2026, 11, 20), reason="same patient")

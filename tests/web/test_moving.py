@@ -147,7 +147,7 @@ def test_a_step_that_the_case_does_not_allow_says_so(app: Flask) -> None:
 @pytest.mark.parametrize(
     "typed, problem",
     [
-        ({"on": "2027-03-13"}, "in the future"),
+        ({"on": "2027-03-13"}, "The latest day here is 12 Mar 2027"),
         ({"on": "tomorrow"}, "date"),
         ({"on": ""}, "This is needed."),
     ],

@@ -167,7 +167,7 @@ def test_what_is_wrong_is_said_beside_its_field(app: Flask) -> None:
     assert refused.status_code == 422
     assert "This is needed." in words(refused)
     later = send(client, refused, NEW, name="Hanna Lind", birth_date="", ref="C-1")
-    assert "in the future" in words(later)
+    assert "The latest day here is" in words(later)
 
 
 # Merging -------------------------------------------------------------------------------------------------------
@@ -188,6 +188,23 @@ def test_two_records_are_put_side_by_side_merged_and_taken_apart(app: Flask, fre
     assert apart.status_code == 303
     assert [e.kind for e in events(fresh_register, "N-002")] == ["case:opened", "case:merged", "event:corrected"]
     assert [e.kind for e in events(fresh_register, "N-001")] == ["case:opened", "case:joined", "event:corrected"]
+
+
+def test_a_death_is_not_recorded_on_the_record_that_has_ended_from_a_page_that_is_out_of_date(
+    app: Flask, fresh_register: Register
+) -> None:
+    fresh_register.open("N-002", "2027-02-05", "Grace Okafor", state="advanced.monitoring")
+    nora, lena = app.test_client(), app.test_client()
+    death, merge = "/cases/N-002/move/record_death", "/cases/N-002/merge"
+    seen = send(nora, nora.get(death), death, on="2027-03-10")
+    send(lena, send(lena, lena.get(merge), merge, into="N-001"), merge, reason="Same patient.")
+    stopped = send(nora, seen, death)
+    assert stopped.status_code == 409
+    assert "not possible any more" in words(stopped)
+    again = send(nora, stopped, death)
+    assert again.status_code == 422
+    assert "not possible any more" in words(again)
+    assert events(fresh_register, "N-002")[-1].kind == "case:merged"
 
 
 def test_a_merger_is_not_struck_out_on_one_record(app: Flask, fresh_register: Register) -> None:

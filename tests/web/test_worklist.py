@@ -381,13 +381,20 @@ def test_what_is_put_off_says_until_when_on_the_list_and_on_the_case(ana: FlaskC
     assert booked.status_code == 422, "a slip of the year books nothing in the past"
 
 
+@pytest.mark.parametrize("what, name", [("booked", "for"), ("rescheduled", "to")])
+def test_a_slip_in_the_year_hides_nothing_for_decades(ana: FlaskClient, own: Register, what: str, name: str) -> None:
+    answer = act(ana, "N-002", what, item(own, "N-002", "visit"), reason="away", **{name: "2107-04-01"})
+    assert answer.status_code == 422
+    assert "The latest day here is 12 Mar 2030" in answer.text
+
+
 def test_what_is_missing_is_said_beside_what_was_typed(ana: FlaskClient, own: Register) -> None:
     answer = act(ana, "N-002", "waived", item(own, "N-002", "visit"), reason=" ")
     assert answer.status_code == 422
     assert "This is needed." in answer.text
     answer = act(ana, "N-002", "done", item(own, "N-002", "visit"), on="2027-03-13", result="Seen in clinic")
     assert answer.status_code == 422
-    assert "in the future" in answer.text
+    assert "The latest day here is" in answer.text
     assert 'value="Seen in clinic"' in answer.text
 
 
