@@ -76,6 +76,10 @@ class Urgency:
     label: str
     escalation: str = ""
 
+    @property
+    def late(self) -> bool:
+        return self.band not in ("due", "upcoming")
+
 
 _ESCALATIONS = {
     "lead": "Escalate to clinic lead",

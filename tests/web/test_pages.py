@@ -178,6 +178,12 @@ def test_a_case_shows_who_it_is_where_it_stands_and_what_is_next(client: FlaskCl
         assert words in page
 
 
+def test_what_is_overdue_tells_its_last_day_on_the_case_and_on_the_worklist(client: FlaskClient) -> None:
+    day = r"Due 20 Apr 2026 \([^)]+\), last day \d+ \w+ 2026"
+    assert re.search(day, client.get("/cases/N-002").text)
+    assert re.search(day.removeprefix("Due "), client.get("/worklist?who=anyone&status=overdue").text)
+
+
 def test_the_title_of_a_case_names_nobody(client: FlaskClient) -> None:
     title = client.get("/cases/N-001").text.partition("<title>")[2].partition("</title>")[0]
     assert title == "Case N-001 – NET case tracker"
