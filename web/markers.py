@@ -18,10 +18,13 @@ from web.charts import WIDTH, Axis, Tick
 from web.numerals import number
 from workflows.events import Event, effective
 from workflows.history import CaseHistory
+from workflows.limits import LARGEST_NUMBER
 from workflows.records import FactRecorded
 
 _LOG_FROM = 20
 """Where the highest value is that many times the lowest, the scale is logarithmic."""
+_SMALLEST = 1 / LARGEST_NUMBER
+"""Far below any measurement; what is smaller still has no step that a scale could be divided into."""
 _NO_MARKERS = {"injection", "prrt-cycle", "visit"}
 _NUMBER = re.compile(r"\s*([<>≤≥]?)\s*(\d+(?:[.,]\d+)?)\s*([^\d\s,;][^,;]*)")
 _SAME_UNIT = {"ng/ml": "µg/L", "µg/l": "µg/L", "mcg/l": "µg/L", "pg/ml": "ng/L", "ng/l": "ng/L"}
@@ -156,12 +159,17 @@ def _results(history: CaseHistory, events: Iterable[Event]) -> dict[_Name, list[
 
 
 def _unsure(match: re.Match[str]) -> str:
-    """Why the number that was written is not known for sure; blank: it is. A drawing does not guess."""
+    """Why the number that was written is not drawn; blank: it is. A drawing does not guess."""
     try:
-        number(match[2])
+        found = number(match[2])
     except ValueError as error:
         return str(error).removesuffix(": write which")
-    return ""
+    return "" if _can_be_drawn(found) else "too large or too small to draw"
+
+
+def _can_be_drawn(value: float) -> bool:
+    """Whether a scale can be made for a number; one that is typed can be of any length, and no measurement is."""
+    return value == 0 or _SMALLEST <= abs(value) <= LARGEST_NUMBER
 
 
 def unit(written: str) -> str:
@@ -175,7 +183,8 @@ def _numbers(history: CaseHistory) -> dict[_Name, list[Reading]]:
     """Facts that are numbers and were recorded more than once."""
     found = {}
     for definition in history.pathway.facts:
-        recorded = [f for f in history.facts.get(definition.name, ()) if isinstance(f.value, int | float)]
+        told = history.facts.get(definition.name, ())
+        recorded = [f for f in told if isinstance(f.value, int | float) and _can_be_drawn(f.value)]
         if definition.type == "number" and definition.name != "age_at_diagnosis" and len(recorded) > 1:
             found[definition.label, definition.unit] = [_reading(history, fact) for fact in recorded]
     return found

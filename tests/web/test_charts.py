@@ -115,6 +115,24 @@ def test_a_number_that_can_be_read_in_two_ways_is_not_drawn_as_one_of_them(writt
     assert "can be read as 1" in told.why
 
 
+@pytest.mark.parametrize(
+    "written", ["9" * 400, "9" * 310, "1" + "0" * 13, "0." + "0" * 322 + "5", "0." + "0" * 12 + "5"]
+)
+def test_a_number_beyond_any_measurement_is_told_and_not_drawn(written: str) -> None:
+    assert results(f"{written} µg/L", f"{written} µg/L") == []
+    (plot,) = results("98 µg/L", f"{written} µg/L", "0 µg/L")
+    assert [reading.number for reading in plot.readings] == [98, 0]
+    journey = Journey.treated("2026-01-05", "lanreotide").done("2026-02-10", "cga", result=f"{written} µg/L")
+    (told,) = markers.loose(journey.plan().history, journey.events)
+    assert told.why == "too large or too small to draw"
+
+
+def test_a_fact_beyond_any_measurement_is_not_drawn() -> None:
+    journey = Journey.advanced("2026-01-05").fact("2026-02-01", tumour_size_mm=5e-324)
+    journey.fact("2026-03-01", tumour_size_mm=5e-324)
+    assert markers.plots(journey.plan().history, journey.events) == []
+
+
 def test_a_wide_range_is_drawn_on_a_logarithmic_scale() -> None:
     (narrow,), (wide,) = results("98 ng/mL", "130 ng/mL"), results("98 ng/mL", "2400 ng/mL")
     assert not narrow.logarithmic
