@@ -44,7 +44,8 @@ def needs(*mays: May) -> Callable[[View], View]:
         @wraps(view)
         def looked_at(*args: Any, **kwargs: Any) -> Any:
             answer = view(*args, **kwargs)
-            _record_looks()
+            if not _leads_elsewhere(answer):
+                _record_looks()
             return answer
 
         setattr(looked_at, _MARK, frozenset(mays))
@@ -133,12 +134,18 @@ def case_for(database: Session, ref: str, may: May) -> Case:
 
     That they looked at it is recorded when the page has been made.
     """
+    case = case_unseen(database, ref, may)
+    looked_at(case)
+    return case
+
+
+def case_unseen(database: Session, ref: str, may: May) -> Case:
+    """The same for an answer that shows nothing of the case: no look is recorded."""
     case = database.exec(select(Case).where(Case.ref == ref)).first() if "\0" not in ref else None
     if case is None or not viewer().may(May.READ, case.clinic_id):
         abort(404)
     if not viewer().may(may, case.clinic_id):
         abort(403)
-    looked_at(case)
     return case
 
 
@@ -149,18 +156,27 @@ def case_number_for(database: Session, number: int, may: May) -> Case:
 
 
 def looked_at(case: Case) -> None:
-    """The page shows this case; that is recorded, once, before it leaves. The answer to a form does not show it."""
-    if request.method == "GET" and case.id is not None:
+    """The page shows this case, be it the answer to a form; that is recorded, once, before it leaves."""
+    if case.id is not None:
         shows(case.id, case.clinic_id)
 
 
 def shows(case_id: int, clinic_id: int) -> None:
-    """The same for the answer to a form, where it shows a case that may not have been looked at before."""
+    """The same by the numbers of a row."""
     g.setdefault("looks", {})[case_id] = clinic_id
 
 
+def _leads_elsewhere(answer: Any) -> bool:
+    """Whether the answer to a form, or to who asks for no page, shows nothing itself: what follows is a look."""
+    if request.method == "GET":
+        return False
+    made = make_response(answer)
+    redirects = made.status_code in range(300, 400) or "HX-Redirect" in made.headers
+    return redirects or request.method in _SAFE
+
+
 def _record_looks() -> None:
-    """A page leaves only when it is on record who saw it."""
+    """A page leaves only when it is on record who saw it, in a transaction of its own: what a form wrote stays."""
     seen: dict[int, int] = g.pop("looks", {})
     if seen:
         place, page = desk(), request.endpoint or ""

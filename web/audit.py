@@ -36,6 +36,7 @@ _PAGES = {
     "merging.separate": "Merging records",
     "meeting.index": "Team meeting",
     "meeting.add": "Team meeting",
+    "meeting.decide": "Team meeting",
     "new_patient.new": "New patient: may be the same",
 }
 

@@ -21,7 +21,7 @@ from tracker.places import Scope
 from tracker.planned import Intent
 from tracker.words import count
 from web import arguments, presenters
-from web.access import case_for, needs, scope, viewer
+from web.access import case_unseen, needs, scope, viewer
 from web.desk import desk
 from web.recording import new_token
 from workflows.dates import in_words
@@ -290,7 +290,7 @@ def _plan(giver: Giver, wish: Wish, going: list[Burden]) -> Response:
 def _hand_over(wish: Wish, going: list[Burden]) -> list[Handed]:
     with desk().database.reading() as session:
         for burden in going:
-            case_for(session, burden.ref, May.WRITE)
+            case_unseen(session, burden.ref, May.WRITE)
     refs, token = [burden.ref for burden in going], request.form.get("token", "")
     return hand_overs.hand_over(desk().writing, refs=refs, to=wish.to, on=wish.on, reason=wish.reason, token=token)
 

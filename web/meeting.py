@@ -18,7 +18,7 @@ from tracker.errors import ChangeRefused
 from tracker.meetings import Listed
 from tracker.models import Case, Patient
 from web import arguments, case_view, presenters
-from web.access import case_for, needs, scope, shows, viewer
+from web.access import case_unseen, needs, scope, shows, viewer
 from web.desk import desk
 from web.recording import Refused, new_token, record, say, today_at, way_back
 from workflows.limits import iso_day
@@ -138,7 +138,7 @@ def add() -> Response:
     ref, on, question = _ref(), _on(), request.form.get("question", "").strip()
     try:
         with desk().writing() as writing:
-            case_for(writing.session, ref, May.WRITE)
+            case_unseen(writing.session, ref, May.WRITE)
             meetings.add(writing, ref, on, today_at(ref), question)
     except NotFound:
         unknown = f"There is no case {ref} in your clinics. Give its reference, such as N-0012, and not a name."
@@ -159,7 +159,7 @@ def take_off() -> Response:
     """Take a case off the list of a date."""
     ref, on = _ref(), _on()
     with desk().writing() as writing:
-        case_for(writing.session, ref, May.WRITE)
+        case_unseen(writing.session, ref, May.WRITE)
         meetings.take_off(writing, ref, on)
     flash(f"{ref} is no longer on the list.", "done")
     return _back(on)

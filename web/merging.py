@@ -16,7 +16,7 @@ from tracker.casebook import CaseFile
 from tracker.errors import ChangeRefused
 from tracker.writing import Writing
 from web import recording, timeline
-from web.access import case_for, needs, shows
+from web.access import case_for, needs
 from web.desk import desk
 from web.presenters import sentence
 
@@ -34,8 +34,7 @@ class Side:
 
 def _side(ref: str) -> Side:
     with desk().database.reading() as session:
-        case = case_for(session, ref, May.LEAD)
-        shows(case.id or 0, case.clinic_id)
+        case_for(session, ref, May.LEAD)
         file = casebook.case_file(session, ref, now=desk().now())
     state = file.plan.history.pathway.state_named[file.plan.history.state].title
     return Side(file, state, len(timeline.entries(file)))

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from tracker import cases, db, pathways, secret
 from tracker.balance import check_nightly
 from tracker.db import Database
-from tracker.models import Heartbeat, OutboxMessage, Reminder
+from tracker.models import Case, CaseLook, Heartbeat, OutboxMessage, Reminder
 from tracker.secret import Secret
 from tracker.settings import Settings, from_environment
 from tracker.tick import tick
@@ -65,6 +65,12 @@ class Register:
 
     def done(self, ref: str, on: str, activity: str, **data: Any) -> Register:
         return self.tell(ref, on, "activity:done", activity=activity, **data)
+
+    def looks(self) -> list[tuple[str, str]]:
+        """The looks on record, the earliest first: at which case, on which page."""
+        with self.database.reading() as session:
+            found = select(Case.ref, CaseLook.page).join(CaseLook, col(CaseLook.case_id) == col(Case.id))
+            return [(ref, page) for ref, page in session.exec(found.order_by(col(CaseLook.id)))]
 
     def beat(self, at: datetime = NOW) -> Register:
         with self.database.writing() as session:

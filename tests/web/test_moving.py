@@ -360,3 +360,40 @@ def test_a_note_of_a_colleague_stops_nobody(two: tuple[FlaskClient, FlaskClient]
     send(ben, ben.get(note), note, text="Called back.")
     assert send(ana, seen, move).status_code == 303
     assert state(fresh_register) == "advanced.monitoring"
+
+
+# Who looked ----------------------------------------------------------------------------------------------------
+
+
+def test_a_form_that_is_answered_with_a_page_is_a_look_and_one_that_leads_elsewhere_is_none(
+    two: tuple[FlaskClient, FlaskClient], fresh_register: Register
+) -> None:
+    ana, ben = two
+    facts, move = "/cases/N-001/facts", "/cases/N-001/move/monitor"
+    opened = ben.get(facts)
+    before = len(fresh_register.looks())
+    wrong = send(ana, ana.get(facts), facts, ki67_percent="120")
+    assert (wrong.status_code, fresh_register.looks()[before:]) == (422, [("N-001", "changes.facts")] * 2)
+    assert send(ana, wrong, facts, ki67_percent="5", on="2027-02-01").status_code == 303
+    assert len(fresh_register.looks()) == before + 2, "what follows is shown by the page that follows"
+    assert send(ben, opened, facts, ki67_percent="9", on="2027-02-01").status_code == 409
+    assert fresh_register.looks()[before + 2 :] == [("N-001", "changes.facts")]
+    assert send(ana, ana.get(move), move, on="2027-03-01").status_code == 200
+    assert fresh_register.looks()[before + 3 :] == [("N-001", "changes.move")] * 2
+
+
+def test_a_form_shows_nothing_where_the_look_cannot_be_put_on_record_and_records_all_the_same(
+    app: Flask, fresh_register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = app.test_client()
+    facts = "/cases/N-001/facts"
+    page = client.get(facts)
+
+    def unwritable(*_: object) -> object:
+        raise ValueError("cannot be written")
+
+    monkeypatch.setattr("web.access.looks.record", unwritable)
+    assert send(client, page, facts, ki67_percent="5", on="2027-02-01").status_code == 303, "it shows nothing"
+    assert events(fresh_register)[-1].data == {"ki67_percent": 5}
+    hidden = send(client, page, facts, ki67_percent="120")
+    assert (hidden.status_code, "Okafor" in hidden.text) == (500, False)

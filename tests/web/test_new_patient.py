@@ -17,7 +17,7 @@ from tests.web.register import Register
 from tracker import cases
 from tracker.access import Role
 from tracker.errors import UnknownThing
-from tracker.models import Case, CaseLook
+from tracker.models import Case
 from web import create_app
 from web.desk import desk
 from workflows.events import Event
@@ -36,12 +36,6 @@ def app(fresh_register: Register, make_app: Callable[..., Flask]) -> Flask:
 def events(register: Register, ref: str) -> list[Event]:
     with register.database.reading() as session:
         return cases.events_of(session, cases.find(session, ref))
-
-
-def looks(register: Register) -> list[tuple[str, str]]:
-    with register.database.reading() as session:
-        found = select(Case.ref, CaseLook.page).join(CaseLook, col(CaseLook.case_id) == col(Case.id))
-        return [tuple(row) for row in session.exec(found.order_by(col(CaseLook.id)))]
 
 
 def test_a_case_is_opened_with_little_typing(app: Flask, fresh_register: Register) -> None:
@@ -87,7 +81,7 @@ def test_who_may_be_the_same_is_shown_before_anything_is_recorded(app: Flask, fr
     asked = send(client, client.get(NEW), NEW, name="Okafor Grace", birth_date="1961-02-28", **NORTH)
     assert "Is it one of these?" in words(asked)
     assert "A similar name, and the same birth date." in words(asked)
-    assert looks(fresh_register) == [("N-001", "new_patient.new")], "what is told of another patient is on record"
+    assert fresh_register.looks() == [("N-001", "new_patient.new")], "what is told of another patient is on record"
     again = send(client, asked, NEW)
     assert "This is needed to open a second record." in words(again)
     done = send(client, again, NEW, anyway="Twin sister, seen both.")
@@ -179,7 +173,7 @@ def test_two_records_are_put_side_by_side_merged_and_taken_apart(app: Flask, fre
     path = "/cases/N-002/merge"
     beside = send(client, client.get(path), path, into="N-001")
     assert "Are these one patient?" in words(beside)
-    assert ("N-001", "merging.merge") in looks(fresh_register)
+    assert ("N-001", "merging.merge") in fresh_register.looks()
     done = send(client, beside, path, reason="Same number on the card.")
     assert (done.status_code, done.location) == (303, "/cases/N-001#said")
     assert "merged into another one" in words(client.get("/cases/N-002"))
@@ -231,9 +225,9 @@ def test_an_entry_of_the_merged_record_is_carried_over_once(app: Flask, fresh_re
     merge = "/cases/N-002/merge"
     send(client, send(client, client.get(merge), merge, into="N-001"), merge, reason="Same patient.")
     path = "/cases/N-001/carry/N-002/e2"
-    before = looks(fresh_register)
+    before = fresh_register.looks()
     assert path in client.get("/cases/N-001").text
-    assert sorted(looks(fresh_register)[len(before) :]) == [("N-001", "cases.show"), ("N-002", "cases.show")]
+    assert sorted(fresh_register.looks()[len(before) :]) == [("N-001", "cases.show"), ("N-002", "cases.show")]
     seen = send(client, client.get(path), path)
     for _ in range(2):
         assert send(client, seen, path).status_code == 303

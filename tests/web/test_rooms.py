@@ -215,7 +215,7 @@ def test_what_cannot_be_on_a_list_is_said_in_words(at_desk: FlaskClient) -> None
 # Hand-over -------------------------------------------------------------------------------------------------
 
 
-def test_some_cases_are_handed_over_after_a_look(at_desk: FlaskClient) -> None:
+def test_some_cases_are_handed_over_after_a_look(at_desk: FlaskClient, own: Register) -> None:
     token_for(at_desk.application, "ben@example.org")
     page = at_desk.get("/hand-over")
     action, fields = form_on(page, "/hand-over/")
@@ -228,6 +228,7 @@ def test_some_cases_are_handed_over_after_a_look(at_desk: FlaskClient) -> None:
     sure = MultiDict(fields)
     sure.setlist("case", refs[:2])
     assert "2 cases were handed over" in said(at_desk.post(action, data=sure).text)
+    assert own.looks() == [], "the report lists references, and shows no case"
     left = re.findall(r'name="case" value="([^"]+)"', at_desk.get("/hand-over").text)
     assert left == refs[2:]
     assert "ben@example.org" in at_desk.get(f"/cases/{refs[0]}").text.replace("<wbr>", "")

@@ -478,6 +478,18 @@ def test_a_line_takes_the_form_and_then_what_was_done(ana: FlaskClient, own: Reg
     assert (wrong.status_code, wrong.headers["HX-Retarget"]) == (200, f"#act-{number}")
 
 
+def test_each_form_that_is_answered_in_a_line_is_a_look_at_its_case(ana: FlaskClient, own: Register) -> None:
+    address, script = f"/cases/N-002/acts/booked?item={item(own, 'N-002', 'visit')}", {"HX-Request": "true"}
+    before = len(own.looks())
+    assert "Zhang" in post(ana, address, {"token": "t" * 16}, headers=script).text
+    assert "Zhang" in post(ana, address, {"token": "t" * 16, "for": "2027-03-20"}, headers=script).text
+    assert own.looks()[before:] == [("N-002", "acting.one")] * 2
+    assert post(ana, address, {"token": "t" * 16, "for": "2027-03-20"}).status_code == 303
+    next_step = f"/cases/N-007/acts/done?item={item(own, 'N-007', 'plan-needed')}"
+    assert "HX-Redirect" in post(ana, next_step, {"token": "u" * 16}, headers=script).headers
+    assert len(own.looks()) == before + 2, "an answer that leads elsewhere shows nothing"
+
+
 def test_a_date_that_settles_nothing_is_refused_whole(ana: FlaskClient, own: Register) -> None:
     before = len(events(own, "N-002"))
     answer = act(ana, "N-002", "done", item(own, "N-002", "visit"), on="2025-09-01")
