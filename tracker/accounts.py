@@ -135,6 +135,12 @@ def set_roles(writing: Writing, account: Account, clinic: str, roles: Iterable[R
     audit.note(writing, "account:roles", account.email, change)
 
 
+def hold_roles(session: Session, account_id: int) -> None:
+    """Nobody else changes the account, or who the administrators are, until this transaction ends: all in one order."""
+    concerned = select(Account.id).where(col(Account.administrator) | (col(Account.id) == account_id))
+    session.exec(concerned.order_by(col(Account.id)).with_for_update()).all()
+
+
 def set_administrator(writing: Writing, account: Account, administrator: bool) -> None:
     """Whether somebody looks after accounts and settings; the last one who does stays."""
     if account.administrator == administrator:

@@ -22,7 +22,7 @@ class UnknownThing(TrackerError):
 
 
 class StaleVersion(TrackerError):
-    """Somebody else changed the case since it was read."""
+    """Somebody else changed the case, or the settings, since they were read."""
 
 
 class WrongSetting(TrackerError):

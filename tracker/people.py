@@ -39,6 +39,12 @@ def add_clinic(writing: Writing, name: str, zone: str) -> Clinic:
     return clinic
 
 
+def locked_clinic(session: Session, number: int) -> Clinic | None:
+    """The clinic of a number as it is now, which nobody else sets meanwhile."""
+    found = select(Clinic).where(col(Clinic.id) == number).with_for_update(key_share=True)
+    return session.exec(found.execution_options(populate_existing=True)).first()
+
+
 def set_lead(writing: Writing, clinic: str, email: str | None) -> Clinic:
     """Who hears of the clinic's escalations, and in the place of anybody away who names no stand-in; None: nobody."""
     return _change(writing, clinic, "lead_email", _known_address(writing, email))

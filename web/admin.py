@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from sqlmodel import Session
 from werkzeug.wrappers import Response
 
 from tracker import accounts, links, people, subjects
 from tracker.access import IN_A_CLINIC, May, Role
 from tracker.accounts import Known
-from tracker.errors import ChangeRefused, UnknownThing, WrongSetting
+from tracker.errors import ChangeRefused, StaleVersion, UnknownThing, WrongSetting
 from tracker.models import Account, Clinic
 from tracker.working_days import WEEKDAYS, hour
 from tracker.writing import Writing
@@ -61,11 +64,16 @@ def add_account() -> str | Response:
 @needs(May.ADMINISTER)
 def show_account(number: int) -> str:
     """One account: roles, whether it may sign in, a new link."""
+    return _account_page(number)
+
+
+def _account_page(number: int) -> str:
     with desk().database.reading() as database:
         known = _known(database, number)
         return render_template(
             "admin_account.html",
             known=known,
+            shown=_mark_of_account(database, known.row),
             tied=subjects.is_tied(database, known.row),
             clinics=people.clinics(database),
             roles=IN_A_CLINIC,
@@ -77,7 +85,15 @@ def show_account(number: int) -> str:
 @needs(May.ADMINISTER)
 def change_account(number: int) -> Response:
     """Roles, and whether somebody is an administrator; they count from the next request on."""
-    return _change(number, _set_roles, "The roles are set. They count from the next page on.")
+
+    def change(writing: Writing, account: Account) -> None:
+        with _as_shown(lambda: _mark_of_account(writing.session, account)):
+            _set_roles(writing, account)
+
+    try:
+        return _change(number, change, "The roles are set. They count from the next page on.")
+    except StaleVersion as stale:
+        return _stale(stale, _account_page, number)
 
 
 @pages.post(f"/accounts/{_NUMBER}/disable")
@@ -128,6 +144,7 @@ def _change(number: int, change: Callable[[Writing, Account], object], said: str
     back = url_for("admin.show_account", number=number)
     try:
         with desk().writing() as writing:
+            accounts.hold_roles(writing.session, number)
             change(writing, _account(writing.session, number))
     except ChangeRefused as refusal:
         return _refused(refusal, back)
@@ -169,8 +186,13 @@ def add_clinic() -> Response:
 @needs(May.ADMINISTER)
 def show_clinic(number: int) -> str:
     """How a clinic works."""
+    return _clinic_page(number)
+
+
+def _clinic_page(number: int) -> str:
     with desk().database.reading() as database:
-        return render_template("admin_clinic.html", clinic=_clinic(database, number), weekdays=WEEKDAYS)
+        clinic = _clinic(database, number)
+        return render_template("admin_clinic.html", clinic=clinic, shown=_mark_of_clinic(clinic), weekdays=WEEKDAYS)
 
 
 @pages.post(f"/clinics/{_NUMBER}")
@@ -180,11 +202,14 @@ def change_clinic(number: int) -> Response:
     back = url_for("admin.show_clinic", number=number)
     try:
         with desk().writing() as writing:
-            name = _clinic(writing.session, number).name
-            for field, (read, change) in _SETTINGS.items():
-                change(writing, name, read(field))
+            clinic = people.locked_clinic(writing.session, number) or abort(404)
+            with _as_shown(lambda: _mark_of_clinic(clinic)):
+                for field, (read, change) in _SETTINGS.items():
+                    change(writing, clinic.name, read(field))
     except (ChangeRefused, WrongSetting) as refusal:
         return _refused(refusal, back)
+    except StaleVersion as stale:
+        return _stale(stale, _clinic_page, number)
     flash("The clinic's settings are set.", "done")
     return redirect(back, 303)
 
@@ -214,6 +239,43 @@ _SETTINGS: dict[str, tuple[Callable[[str], Any], Callable[[Writing, str, Any], C
 
 def _clinic(database: Session, number: int) -> Clinic:
     return database.get(Clinic, number) or abort(404)
+
+
+# Two administrators at once --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _as_shown(mark: Callable[[], str]) -> Iterator[None]:
+    """Around what a form sets: it says all of it, so one that lay open would undo what a colleague has set since.
+
+    Raises :class:`StaleVersion` for such a page. What it would set and is set already, as by a double click, stays.
+    """
+    before = mark()
+    yield
+    if request.form.get("shown") != before and mark() != before:
+        raise StaleVersion(_MEANWHILE)
+
+
+_MEANWHILE = "Somebody changed this after your page was opened. It shows what is set now: look at it, and set it again."
+
+
+def _mark_of_account(database: Session, account: Account) -> str:
+    found = accounts.viewer_of(database, account)
+    return _digest([sorted((clinic, sorted(held)) for clinic, held in found.roles.items()), found.administrator])
+
+
+def _mark_of_clinic(clinic: Clinic) -> str:
+    return _digest(clinic.model_dump())
+
+
+def _digest(shown: object) -> str:
+    """What a form was filled with, for its way there and back."""
+    return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def _stale(stale: StaleVersion, page: Callable[[int], str], number: int) -> Response:
+    flash(str(stale), "refused")
+    return make_response(page(number), 409)
 
 
 def _refused(refusal: ChangeRefused | UnknownThing | WrongSetting, back: str) -> Response:

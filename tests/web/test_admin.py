@@ -10,8 +10,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlmodel import select
+from werkzeug.test import TestResponse
 
-from tests.web.people import person, sign_in
+from tests.web.forms import form_on, send, words
+from tests.web.people import account, person, sign_in
 from tests.web.register import NOW, Register, seeded_register
 from tracker import accounts, people
 from tracker.access import Role
@@ -59,6 +61,15 @@ def after(client: FlaskClient, address: str, **form: object) -> str:
     return client.post(address, data=form, follow_redirects=True).text
 
 
+def changed(client: FlaskClient, address: str, **form: object) -> str:
+    """What is answered to the form of a page that was opened just now."""
+    return after(client, address, shown=shown_on(client.get(address), address), **form)
+
+
+def shown_on(page: TestResponse, address: str) -> str:
+    return form_on(page, address)[1]["shown"]
+
+
 def test_an_administrator_makes_an_account_and_hands_a_link_over(
     app: Flask, ada: FlaskClient, register: Register
 ) -> None:
@@ -94,14 +105,14 @@ def test_roles_are_changed_on_the_page_of_an_account(app: Flask, ada: FlaskClien
     )
     zoe = sign_in(app.test_client(), "zoe@example.org")
     assert zoe.get("/cases/N-001").status_code == 200
-    page = after(ada, f"/admin/accounts/{number}", **{f"role.{south}": "clinician"})
+    page = changed(ada, f"/admin/accounts/{number}", **{f"role.{south}": "clinician"})
     assert "The roles are set." in page
     assert zoe.get("/cases/N-001").status_code == 404
     assert zoe.get("/cases/S-001").status_code == 200
-    assert "one of those that the form offers" in after(
+    assert "one of those that the form offers" in changed(
         ada, f"/admin/accounts/{number}", **{f"role.{north}": "administrator"}
     )
-    assert "only administrator" in after(ada, f"/admin/accounts/{number_of(register, ADA)}")
+    assert "only administrator" in changed(ada, f"/admin/accounts/{number_of(register, ADA)}")
 
 
 def test_a_leaver_is_disabled_and_let_in_again(app: Flask, ada: FlaskClient, register: Register) -> None:
@@ -137,7 +148,7 @@ def test_a_clinic_is_added_and_set(ada: FlaskClient, register: Register) -> None
     assert "The clinic is there." in after(ada, "/admin/clinics", name="West", timezone="America/New_York")
     assert "already" in after(ada, "/admin/clinics", name="West", timezone="America/New_York")
     number = clinic(register, "West").id
-    assert "settings are set" in after(ada, f"/admin/clinics/{number}", **WAYS)
+    assert "settings are set" in changed(ada, f"/admin/clinics/{number}", **WAYS)
     west = clinic(register, "West")
     assert (west.lead_email, west.mail_from, f"{west.digest_at:%H:%M}") == ("lead@example.org", None, "08:15")
     assert (west.working_days, west.holidays, west.timezone) == ("12", "GB-ENG", "Europe/Paris")
@@ -150,9 +161,77 @@ def test_where_a_part_is_refused_nothing_of_a_clinic_is_set(
     ada: FlaskClient, register: Register, field: str, value: object
 ) -> None:
     before = clinic(register, "South").model_dump()
-    page = after(ada, f"/admin/clinics/{before['id']}", **(WAYS | {"lead": "other@example.org"} | {field: value}))
+    page = changed(ada, f"/admin/clinics/{before['id']}", **(WAYS | {"lead": "other@example.org"} | {field: value}))
     assert "Nothing was changed." in page
     assert clinic(register, "South").model_dump() == before
+
+
+# Two administrators at once --------------------------------------------------------------------------------
+
+MEANWHILE = "Somebody changed this after your page was opened"
+
+
+@pytest.fixture
+def adam(app: Flask, register: Register) -> FlaskClient:
+    """Another administrator."""
+    with desk(app).writing("test:people") as writing:
+        accounts.set_administrator(writing, account(writing, "adam@example.org"), True)
+    return sign_in(app.test_client(), "adam@example.org")
+
+
+def test_a_form_of_roles_that_lay_open_undoes_nobodys_change(
+    app: Flask, ada: FlaskClient, adam: FlaskClient, register: Register
+) -> None:
+    person(desk(app), "yan@example.org", {"North": {Role.LEAD}})
+    north, south = clinic(register, "North").id, clinic(register, "South").id
+    address = f"/admin/accounts/{number_of(register, 'yan@example.org')}"
+    opened = shown_on(ada.get(address), address)
+    theirs = {f"role.{north}": ["lead"], f"role.{south}": ["clinician"]}
+    assert "The roles are set." in changed(adam, address, **theirs)
+    for shown in (opened, "", None):
+        mine = {"shown": shown} if shown is not None else {}
+        answer = ada.post(address, data=mine | {f"role.{north}": ["lead", "navigator"]})
+        assert (answer.status_code, MEANWHILE in words(answer), "Nothing was changed." in words(answer)) == (
+            409,
+            True,
+            True,
+        )
+    assert f'name="role.{south}" value="clinician" checked' in answer.text
+    assert f'name="role.{north}" value="navigator" checked' not in answer.text
+    assert "North: lead; South: clinician" in words(ada.get("/admin")).replace(" ;", ";")
+    again = send(ada, answer, address, **{f"role__{south}": "auditor"})
+    assert again.status_code == 303, "the form that came with the refusal is of today"
+
+
+def of_clinic(client: FlaskClient, page: TestResponse, **typed: str) -> TestResponse:
+    """Send the form of a clinic that works from Monday to Friday."""
+    action, fields = form_on(page, "/admin/clinics/")
+    return client.post(action, data=fields | {"working_days": list("12345")} | typed)
+
+
+def test_a_form_of_a_clinic_that_lay_open_undoes_nobodys_change(
+    ada: FlaskClient, adam: FlaskClient, register: Register
+) -> None:
+    address = f"/admin/clinics/{clinic(register, 'South').id}"
+    opened = ada.get(address)
+    assert of_clinic(adam, adam.get(address), lead="new-lead@example.org").status_code == 303
+    answer = of_clinic(ada, opened, digest_at="09:00")
+    assert (answer.status_code, MEANWHILE in words(answer)) == (409, True)
+    assert form_on(answer, address)[1]["lead"] == "new-lead@example.org"
+    south = clinic(register, "South")
+    assert (south.lead_email, f"{south.digest_at:%H:%M}") == ("new-lead@example.org", "07:30")
+    assert of_clinic(ada, answer, digest_at="09:00").status_code == 303
+    assert clinic(register, "South").lead_email == "new-lead@example.org"
+
+
+def test_a_double_click_on_settings_is_answered_alike(app: Flask, ada: FlaskClient, register: Register) -> None:
+    person(desk(app), "xia@example.org", {})
+    north, south = clinic(register, "North").id, clinic(register, "South").id
+    address = f"/admin/accounts/{number_of(register, 'xia@example.org')}"
+    page = ada.get(address)
+    assert [send(ada, page, address, **{f"role__{south}": "auditor"}).status_code for _ in range(2)] == [303, 303]
+    page = ada.get(f"/admin/clinics/{north}")
+    assert [of_clinic(ada, page, digest_at="06:45").status_code for _ in range(2)] == [303, 303]
 
 
 # One's own digest ------------------------------------------------------------------------------------------
