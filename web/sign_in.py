@@ -17,6 +17,7 @@ from tracker.words import count, span
 from web.access import WANTED, forget, home, needs, present, public, remember, signed_in, somebody
 from web.desk import desk, leave_masthead_empty
 from web.presenters import sentence
+from web.recording import way_back
 
 pages = Blueprint("sign_in", __name__)
 
@@ -143,9 +144,7 @@ def let_in(entered: Entered) -> Response:
 def _onwards(who: Viewer) -> str:
     """Where they wanted to go, else where they have something to do. Only our own cookie says where."""
     wanted = session.pop(WANTED, None)
-    if isinstance(wanted, str) and wanted.startswith("/") and not wanted.startswith(("//", "/\\")):
-        return wanted
-    return home(who)
+    return way_back(wanted if isinstance(wanted, str) else None, home(who))
 
 
 # Links -----------------------------------------------------------------------------------------------------

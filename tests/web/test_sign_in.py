@@ -258,6 +258,13 @@ def test_what_the_cookie_wants_leads_nowhere_else(stranger: FlaskClient, wanted:
     assert enter(stranger).location == "/"
 
 
+@pytest.mark.parametrize("address", ["/cases/a%0ab", "/cases/a%0d%0aX-Evil:%20y", "/cases/a%09b", "/cases/a%5Cb"])
+def test_an_address_that_no_header_holds_is_not_where_it_goes_on(stranger: FlaskClient, address: str) -> None:
+    assert stranger.get(address).location == "/login"
+    answer = enter(stranger)
+    assert (answer.status_code, answer.location, "X-Evil" in answer.headers) == (303, "/", False)
+
+
 def test_an_endless_address_is_not_kept(stranger: FlaskClient) -> None:
     stranger.get("/cases?case=" + "x" * 2000)
     assert enter(stranger).location == "/"
