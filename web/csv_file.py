@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -63,9 +64,13 @@ def _line(values: Iterable[Any]) -> str:
 
 
 def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """A text that no spreadsheet takes for a formula, whole or cut at semicolons, tabs and lines, as some do."""
     begins = text.lstrip(" ")[:1]
-    return f"'{text}" if begins and begins in _BEGINS else text
+    cut = _CUT.sub(r"\1'", text)
+    return f"'{cut}" if begins and begins in _BEGINS else cut
 
 
-_BEGINS = "=+-@\t\r\n＝＋－＠"  # some spreadsheets take the wide ones for the same
+_FORMULA = "=+-@＝＋－＠"  # some spreadsheets take the wide ones for the same
+_BEGINS = f"{_FORMULA}\t\r\n"
+_CUT = re.compile(rf'([;\t\r\n][\s"]*)(?=[{re.escape(_FORMULA)}])')
+"""After what a cell may be cut at, where the rest would be a formula."""

@@ -231,6 +231,18 @@ def test_no_cell_of_a_file_begins_as_a_formula() -> None:
     assert [harmless(plain) for plain in ("", " ", "Ana", " Ana=1")] == ["", " ", "Ana", " Ana=1"]
 
 
+def test_no_part_of_a_cell_becomes_a_formula_where_a_spreadsheet_takes_it_for_a_cell_of_its_own() -> None:
+    for between in (";", "\t", "; ", ";\t", "\t \t", ";\N{NO-BREAK SPACE}", ';"', "\n", "\r\n"):
+        for first in "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH HYPHEN-MINUS}":
+            assert harmless(f"Doe{between}{first}1+1") == f"Doe{between}'{first}1+1"
+    assert harmless("Doe;=1;=2") == "Doe;'=1;'=2"
+    assert harmless("=1;=2") == "'=1;'=2"
+    assert [harmless("\t=1"), harmless("\r=1")] == ["'\t'=1", "'\r'=1"]
+    assert [harmless(plain) for plain in ("Doe; Jane", "a;b\tc", "x = 1", "5;6-7")] == [
+        "Doe; Jane", "a;b\tc", "x = 1", "5;6-7",
+    ]  # fmt: skip
+
+
 # A careless colleague --------------------------------------------------------------------------------------
 
 

@@ -270,7 +270,7 @@ def test_the_file_holds_what_the_list_shows_and_is_noted(ana: FlaskClient, own: 
     assert '"clinic":"South"' in entry.data
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t1", "\r1"])
 def test_no_spreadsheet_takes_a_cell_for_a_formula(text: str) -> None:
     assert harmless(text) == "'" + text
     assert harmless("Zhang") == "Zhang"
