@@ -10,6 +10,7 @@ import structlog
 
 from tracker.errors import WrongSetting
 from tracker.settings import Settings
+from workflows.limits import quoted
 
 _log = structlog.get_logger()
 
@@ -21,9 +22,13 @@ def now(settings: Settings) -> datetime:
 
 def known_zone(name: str) -> str:
     """The name of a time zone; raises :class:`WrongSetting` where there is no such zone."""
-    if name not in available_timezones():
-        raise WrongSetting(f"{name!r} is not an IANA time zone such as Europe/London")
+    if name not in available_timezones() - _NO_PLACES:
+        raise WrongSetting(f"{quoted(name)} is not an IANA time zone such as Europe/London")
     return name
+
+
+_NO_PLACES = {"localtime", "Factory", "posixrules"}
+"""Files beside the zones: what this machine is set to, what it is before that, and rules without a place."""
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,12 @@ def test_where_a_part_is_refused_nothing_of_a_clinic_is_set(
     page = changed(ada, f"/admin/clinics/{before['id']}", **(WAYS | {"lead": "other@example.org"} | {field: value}))
     assert "Nothing was changed." in page
     assert clinic(register, "South").model_dump() == before
+
+
+def test_a_time_zone_of_any_length_is_refused_in_words_that_a_cookie_holds(ada: FlaskClient) -> None:
+    answer = ada.post("/admin/clinics", data={"name": "East", "timezone": secrets.token_hex(4000)})
+    assert all(len(cookie) < 1000 for cookie in answer.headers.getlist("Set-Cookie"))
+    assert "is not an IANA time zone such as Europe/London" in words(ada.get("/admin"))
 
 
 # Two administrators at once --------------------------------------------------------------------------------
