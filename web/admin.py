@@ -19,7 +19,7 @@ from tracker.errors import ChangeRefused, StaleVersion, UnknownThing, WrongSetti
 from tracker.models import Account, Clinic
 from tracker.working_days import WEEKDAYS, hour
 from tracker.writing import Writing
-from web.access import needs
+from web.access import needs, viewer
 from web.desk import desk
 from web.presenters import sentence
 
@@ -117,11 +117,18 @@ def renew_link(number: int) -> str | Response:
     place, telephone = desk(), request.form.get("telephone") == "lost"
     with place.writing() as writing:
         account = _account(writing.session, number)
-        if account.disabled_at is not None:
-            refusal = ChangeRefused("the account is disabled; let it sign in again first")
-            return _refused(refusal, url_for("admin.show_account", number=number))
+        wrong = _why_no_link(account)
+        if wrong:
+            return _refused(ChangeRefused(wrong), url_for("admin.show_account", number=number))
         token = links.reset(writing, place.secret, account, with_second_factor=telephone)
     return _link_page(account.email, token)
+
+
+def _why_no_link(account: Account) -> str:
+    """A link ends every sign-in of its account: the second click on one's own would end the sight of the link too."""
+    if account.id == viewer().account_id:
+        return "the password of your own account is changed on its own page, Your account"
+    return "the account is disabled; let it sign in again first" if account.disabled_at is not None else ""
 
 
 @pages.post(f"/accounts/{_NUMBER}/untie")

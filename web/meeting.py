@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -14,7 +15,7 @@ from werkzeug.wrappers import Response
 from tracker import casebook, meetings, overdue, pathways
 from tracker.access import May
 from tracker.casebook import CaseFile
-from tracker.errors import ChangeRefused
+from tracker.errors import ChangeRefused, UnknownThing
 from tracker.meetings import Listed
 from tracker.models import Case, Patient
 from web import arguments, case_view, presenters
@@ -156,11 +157,12 @@ def _told(reasons: Iterable[str]) -> str:
 @pages.post("/take-off")
 @needs(May.WRITE)
 def take_off() -> Response:
-    """Take a case off the list of a date."""
+    """Take a case off the list of a date; where it is off already, as by a double click, that is all the same."""
     ref, on = _ref(), _on()
     with desk().writing() as writing:
         case_unseen(writing.session, ref, May.WRITE)
-        meetings.take_off(writing, ref, on)
+        with suppress(UnknownThing):
+            meetings.take_off(writing, ref, on)
     flash(f"{ref} is no longer on the list.", "done")
     return _back(on)
 

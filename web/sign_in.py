@@ -163,10 +163,11 @@ def welcome(token: str) -> Answer:
 @pages.post("/welcome/<token>")
 @public
 def accept(token: str) -> Answer:
-    """Use the link."""
+    """Use the link; whoever has used it and is signed in by now, as after a second click, goes on."""
     row, account = _link(token)
     if row is None:
-        return _form("link_over.html"), 404
+        who = somebody()
+        return redirect(home(who), 303) if who else (_form("link_over.html"), 404)
     password = request.form.get("password", "")
     try:
         check_same(password, request.form.get("again", ""))

@@ -128,6 +128,19 @@ def test_a_leaver_is_disabled_and_let_in_again(app: Flask, ada: FlaskClient, reg
     assert "A link for" in after(ada, f"/admin/accounts/{number}/link", telephone="lost")
 
 
+def test_nobody_makes_a_link_for_their_own_account(ada: FlaskClient, register: Register) -> None:
+    address = f"/admin/accounts/{number_of(register, ADA)}"
+    page = ada.get(address)
+    assert f'action="{address}/link"' not in page.text
+    assert 'href="/account#password"' in page.text
+    refused = after(ada, f"{address}/link", telephone="lost")
+    assert "The password of your own account is changed on its own page" in refused
+    with register.database.reading() as session:
+        own = accounts.of(session, ADA)
+        assert own.password is not None
+    assert ada.get("/admin").status_code == 200, "and they are still signed in"
+
+
 @pytest.mark.parametrize("address", ["/admin/accounts/999", "/admin/clinics/999"])
 def test_what_there_is_not_is_not_there(ada: FlaskClient, address: str) -> None:
     assert ada.get(address).status_code == 404

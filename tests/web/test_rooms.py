@@ -166,7 +166,10 @@ def test_a_meeting_is_prepared_held_and_its_decision_stays(at_desk: FlaskClient)
     assert said(page.text).count("Go on after surgery.") == 1
     assert "Go on after surgery." in at_desk.get("/cases/N-001").text
     action, fields = form_on(page, "/team-meeting/take-off")
-    at_desk.post(action, data=fields)
+    for _ in range(2):  # a double click
+        assert at_desk.post(action, data=fields).status_code == 303
+        assert "N-001 is no longer on the list." in at_desk.get(f"/team-meeting?on={TODAY}").text
+    assert at_desk.post(action, data=fields | {"ref": "N-404"}).status_code == 404
     assert "0 cases on the list" in said(at_desk.get(f"/team-meeting?on={TODAY}").text)
 
 

@@ -654,6 +654,16 @@ def test_a_link_sets_a_password_once_and_ends_what_was(app: Flask) -> None:
     assert enter(app.test_client(), password="words that are quite new").status_code == 303
 
 
+def test_a_link_that_is_sent_again_leads_home_whoever_is_signed_in_by_then(app: Flask) -> None:
+    client, link = app.test_client(), link_for(app, ELLA)
+    assert "Sign in with it." in take(client, link).text
+    again = {"password": "words that are quite new", "again": "words that are quite new"}
+    assert client.post(link, data={"csrf_token": token_on(client)} | again).status_code == 404
+    enter(client, password="words that are quite new")
+    answer = client.post(link, data={"csrf_token": token_on(client, "/account")} | again)
+    assert (answer.status_code, answer.location) == (303, "/")
+
+
 def test_a_link_is_over_after_a_day_and_after_the_next_one(app: Flask, clock: Clock) -> None:
     first = link_for(app, ELLA)
     second = link_for(app, ELLA)
