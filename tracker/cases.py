@@ -18,7 +18,7 @@ from tracker.models import Case, CaseEvent, Clinic, Patient, Person
 from tracker.projection import case_values, patient_values
 from tracker.writing import Writing, added
 from workflows.errors import Refused
-from workflows.events import Event, checked_data, refuse_dates
+from workflows.events import Event, checked_data, refuse_dates, refuse_name
 from workflows.history import as_of
 from workflows.limits import quoted
 from workflows.parts import MERGED
@@ -69,6 +69,7 @@ def open_case(writing: Writing, *, ref: str, on: date, data: dict[str, Any], eve
         raise ChangeRefused(f"there already is a case {ref!r}")
     try:
         event = _new_event(writing, pathway, "case:opened", on, data, seq=1, ref=event_id)
+        refuse_name(event.kind, event.data)
         zone = event.data["timezone"]
         refuse_dates(on, local_date(writing.now, zone), None, _birth_date(event.data))
         planned = plan(pathway, [event])

@@ -20,7 +20,7 @@ from tracker.interchange.journal import JournalLine, by_case
 from tracker.models import Case, CaseEvent, Clinic, ImportRun
 from tracker.writing import Writing
 from workflows.errors import Refused
-from workflows.events import Event, checked_data, effective, refuse_dates
+from workflows.events import Event, checked_data, effective, refuse_dates, refuse_name
 from workflows.limits import quoted
 from workflows.pathway import Pathway
 from workflows.planning import Plan, Planner
@@ -186,6 +186,8 @@ def _read_events(writing: Writing, one: CaseInput) -> None:
 def _read_event(writing: Writing, one: CaseInput, line: JournalLine, event_id: str, seq: int, earlier: Earlier) -> None:
     try:
         data = checked_data(one.pathway, line.event, line.data)
+        if line.at is None:  # recorded now; what was recorded before keeps its name
+            refuse_name(line.event, data)
         if line.event == "event:corrected":
             data["event"] = earlier.meant_by(data["event"])
         event = Event(event_id, seq, line.event, line.on, data, line.at or writing.now, line.by or writing.actor)

@@ -22,6 +22,7 @@ from web import fields, presenters
 from web.access import needs, shows, viewer
 from web.desk import desk
 from web.fields import Answers, Field
+from workflows.limits import checked_name
 from workflows.pathway import Pathway
 
 pages = Blueprint("new_patient", __name__, url_prefix="/cases")
@@ -96,9 +97,21 @@ def _me() -> str:
 
 def _read(place: Desk) -> Answers:
     answers = fields.read(place.pathway, _fields(place), request.form)
-    wrong = {"ref": _wrong_reference(answers.data.get("ref", "")), "navigator": _wrong_navigator(place, answers.data)}
+    wrong = {
+        "name": _wrong_name(answers.data.get("name", "")),
+        "ref": _wrong_reference(answers.data.get("ref", "")),
+        "navigator": _wrong_navigator(place, answers.data),
+    }
     marked = (replace(f, problem=wrong[f.name]) if f.value and wrong.get(f.name) else f for f in answers.fields)
     return Answers(tuple(marked), answers.data)
+
+
+def _wrong_name(name: str) -> str:
+    try:
+        checked_name(name)
+    except ValueError as error:
+        return f"{presenters.sentence(str(error))}."
+    return ""
 
 
 def _wrong_reference(ref: str) -> str:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from workflows.dates import in_words, listed
 from workflows.errors import Refused
-from workflows.limits import FIRST_DAY, LARGEST_NUMBER, checked_email, iso_day, quoted, refuse_unfit
+from workflows.limits import FIRST_DAY, LARGEST_NUMBER, checked_email, checked_name, iso_day, quoted, refuse_unfit
 from workflows.parts import FactDefinition
 from workflows.pathway import Pathway
 from workflows.view import Value
@@ -424,3 +424,13 @@ def refuse_dates(on: date, today: date, opened_on: date | None, birth_date: date
         raise Refused(f"{in_words(on)} is before the patient's birth")
     if opened_on is not None and on < opened_on:
         raise Refused(f"{in_words(on)} is before the case opened on {in_words(opened_on)}")
+
+
+def refuse_name(kind: str, data: dict[str, Any]) -> None:
+    """Refuse a case that is opened under a name that nobody could read; a history keeps what it was recorded with."""
+    name = data["patient"].get("name") if kind == "case:opened" else None
+    try:
+        if name:
+            checked_name(name)
+    except ValueError as error:
+        raise Refused(str(error)) from None

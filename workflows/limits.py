@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from typing import Any
+from unicodedata import category
 
 from workflows.errors import Refused
 
@@ -37,6 +38,19 @@ def checked_email(text: str) -> str:
     if len(text) > 254 or _EMAIL.fullmatch(text) is None:
         raise ValueError(f"{quoted(text)} is not an e-mail address such as ana@example.org")
     return text
+
+
+def checked_name(text: str) -> str:
+    """The name of a patient; raises ValueError for one that nobody could read, or not as it is kept."""
+    if not any(character.isalnum() for character in text):
+        raise ValueError(f"{quoted(text)} is not a name: it holds no letter and no digit")
+    if any(category(character) in ("Cc", "Cf") for character in text if character not in _JOINERS):
+        raise ValueError(f"{quoted(text)} is not a name: it holds a character that cannot be seen")
+    return text
+
+
+_JOINERS = "\u200c\u200d"
+"""They cannot be seen either, and belong to how names are written in Persian or Malayalam."""
 
 
 def checked_day(day: date) -> date:

@@ -92,6 +92,13 @@ def test_an_impossible_date_is_refused(place: Installation, on: str, reason: str
         record(place, "note:added", on, text="x")
 
 
+@pytest.mark.parametrize("name", ["\u202e\u200b", "Ana\u202eCosta"])
+def test_a_name_that_cannot_be_read_is_refused(place: Installation, name: str) -> None:
+    with pytest.raises(ChangeRefused, match="is not a name: it holds"):
+        open_one(place, patient={"ref": "P-1", "name": name})
+    assert rows(place) == {}
+
+
 def test_today_is_the_clinics_today(place: Installation) -> None:
     """At 02:00 UTC on 21 November it is still the 20th in Los Angeles and already the 21st in Auckland."""
     night = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)

@@ -263,9 +263,18 @@ def test_a_clinic_has_one_time_zone_and_a_patient_one_case(place: Installation) 
         place.replay(first + second)
 
 
+def test_a_name_that_cannot_be_read_is_refused_of_a_new_record_and_kept_of_an_old_one(place: Installation) -> None:
+    text = OPEN.replace('"ref":"N-1"', '"ref":"N-1","name":"\u202e\u200b"')
+    told = refused(place, text)
+    assert told == [(1, "'\\u202e\\u200b' is not a name: it holds no letter and no digit")]
+    place.replay(journal(text.replace('"on"', '"at":"2026-01-05T08:30:00+00:00","on"')))
+    lines = exported(place)
+    assert json.loads(lines[0])["data"]["patient"]["name"] == "\u202e\u200b"
+
+
 def test_hostile_strings_are_kept_as_text(place: Installation) -> None:
     nasty = "Robert'); DROP TABLE patient_case;-- <script>alert(1)</script> {{7*7}} \u202e ﷽ 𝕏"
-    lines = journal(OPEN)
+    lines = journal(OPEN.replace('"on"', '"at":"2026-01-05T08:30:00+00:00","on"'))
     lines[0].data["patient"]["name"] = nasty
     place.replay(lines)
     assert json.loads(exported(place)[0])["data"]["patient"]["name"] == nasty

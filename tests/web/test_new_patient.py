@@ -164,6 +164,19 @@ def test_what_is_wrong_is_said_beside_its_field(app: Flask) -> None:
     assert "The latest day here is" in words(later)
 
 
+def test_a_name_that_cannot_be_read_is_refused_beside_its_field(app: Flask) -> None:
+    client = app.test_client()
+    page = client.get(NEW)
+    for name, why in (
+        ("\u202e\u200b", "no letter and no digit"),
+        ("Ana\u202eCosta", "a character that cannot be seen"),
+    ):
+        refused = send(client, page, NEW, name=name, **NORTH)
+        assert refused.status_code == 422
+        assert f"is not a name: it holds {why}." in words(refused)
+    assert send(client, refused, NEW, name="Ana Costa").status_code == 303
+
+
 # Merging -------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflows.journeys import Journey, shipped
 from workflows.errors import Refused
-from workflows.events import checked_data
+from workflows.events import checked_data, refuse_name
 from workflows.limits import checked_day, checked_email, quoted
 
 OPENING = {"clinic": "North", "timezone": "Europe/London", "patient": {"ref": "N-1"}}
@@ -112,3 +112,34 @@ def test_a_series_ends_in_words_before_the_calendar_does() -> None:
     journey.add("2199-01-07", "activity:waived", activity="visit", reason="moved away")
     with pytest.raises(Refused, match="would next be due on 6 Jan 2200"):
         journey.plan()
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoë O'Neil", "Ng", "王秀英", "عائشة", "می\u200cنا", "ശ്രീ\u200d", "Patient 7", "<script>", "J.\u00a0Doe"]
+)
+def test_a_name_that_can_be_read_is_taken(name: str) -> None:
+    refuse_name("case:opened", {"patient": {"ref": "N-1", "name": name}})
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("\u202e\u200b", "'\\u202e\\u200b' is not a name: it holds no letter and no digit"),
+        ("\u200d", "holds no letter and no digit"),
+        ("-", "holds no letter and no digit"),
+        ("Ana\u202e Costa", "'Ana\\u202e Costa' is not a name: it holds a character that cannot be seen"),
+        ("Ana\u2066Costa", "holds a character that cannot be seen"),
+        ("Ana\u200bCosta", "holds a character that cannot be seen"),
+        ("Ana\tCosta", "holds a character that cannot be seen"),
+        ("Ana\nCosta", "holds a character that cannot be seen"),
+    ],
+)
+def test_a_name_that_cannot_be_read_as_it_is_kept_is_refused(name: str, words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        refuse_name("case:opened", {"patient": {"ref": "N-1", "name": name}})
+    assert words in str(caught.value)
+
+
+def test_who_has_no_name_yet_and_what_is_no_opening_is_not_asked_for_one() -> None:
+    refuse_name("case:opened", {"patient": {"ref": "N-1"}})
+    refuse_name("note:added", {"text": "-"})
