@@ -98,7 +98,7 @@ def cases_page(
     if after is not None:
         limits.append(key > after)
     keys = list(session.execute(_first_keys(session, scope, key, limits, size + 1)).scalars())
-    rows = session.execute(case_rows(scope).where(key.in_(keys[:size])).order_by(key))
+    rows = session.execute(case_rows(scope, named=True).where(key.in_(keys[:size])).order_by(key))
     return CasePage([summary(row) for row in rows], str(keys[size - 1]) if len(keys) > size else None)
 
 

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from tracker.db import one_at_a_time
 from tracker.models import Case, CaseTerm, Patient
-from tracker.places import ANY, CasePlace, Scope, case_rows, place_of, within
+from tracker.places import CasePlace, Scope, case_rows, place_of
 from tracker.terms import plain
 
 MOST = 20
@@ -118,8 +118,7 @@ def _rows(session: Session, found: Any, most: int) -> Any:
 
 
 def _of(clinics: frozenset[int]) -> Any:
-    """As a sum the clinic is no way to the cases: the embedded database would read every one of them."""
-    return within(case_rows(ANY), Scope(clinics=clinics), col(Case.clinic_id) + 0)
+    return case_rows(Scope(clinics=clinics), named=True)
 
 
 def _candidate(row: Any, why: str) -> Candidate:

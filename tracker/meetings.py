@@ -40,7 +40,9 @@ def on_list(session: Session, day: date, scope: Scope) -> list[Listed]:
     if scope.clinics is not None:
         items = items.where(col(MeetingItem.clinic_id).in_(sorted(scope.clinics)))
     listed = session.execute(items).scalars().all()
-    rows = session.execute(case_rows(scope).where(col(Case.id).in_([item.case_id for item in listed])))
+    if not listed:
+        return []
+    rows = session.execute(case_rows(scope, named=True).where(col(Case.id).in_([item.case_id for item in listed])))
     known = {row.Case.id: row.Case for row in rows}
     return [_listed(known[item.case_id], item) for item in listed if item.case_id in known]
 

@@ -52,28 +52,32 @@ def local_dates(session: Session, now: datetime) -> dict[str, date]:
     }
 
 
-def case_rows(scope: Scope) -> Any:
-    """A SELECT of cases, each with patient, clinic and navigator."""
+def case_rows(scope: Scope, *, named: bool = False) -> Any:
+    """A SELECT of cases, each with patient, clinic and navigator.
+
+    ``named``: each by its number or reference, along which it is found; the clinics only limit what is found. The
+    embedded database would go through all cases of the clinics instead.
+    """
     found = select(Case, Patient, Clinic, Person).select_from(Case)
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(Case.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(Case.navigator_id))
-    return within(found, scope, col(Case.clinic_id))
+    return within(found, scope, col(Case.clinic_id) + 0 if named else col(Case.clinic_id))
 
 
-def open_items(scope: Scope) -> Any:
-    """A SELECT of open follow-ups, each with case, patient, clinic and navigator."""
-    return follow_ups(scope).where(col(FollowUpRow.status) == "open")
+def open_items(scope: Scope, *, named: bool = False) -> Any:
+    """A SELECT of open follow-ups, each with case, patient, clinic and navigator; ``named`` as of cases."""
+    return follow_ups(scope, named=named).where(col(FollowUpRow.status) == "open")
 
 
-def follow_ups(scope: Scope) -> Any:
+def follow_ups(scope: Scope, *, named: bool = False) -> Any:
     """The same of those that are settled too."""
     found = select(FollowUpRow, Case, Patient, Clinic, Person).select_from(FollowUpRow)
     found = found.join(Case, col(Case.id) == col(FollowUpRow.case_id))
     found = found.join(Patient, col(Patient.id) == col(Case.patient_id))
     found = found.join(Clinic, col(Clinic.id) == col(FollowUpRow.clinic_id))
     found = found.outerjoin(Person, col(Person.id) == col(FollowUpRow.navigator_id))
-    return within(found, scope, col(FollowUpRow.clinic_id))
+    return within(found, scope, col(FollowUpRow.clinic_id) + 0 if named else col(FollowUpRow.clinic_id))
 
 
 def within(found: Any, scope: Scope, clinic_id: Any) -> Any:

@@ -167,7 +167,7 @@ def items(
     """
     if not ids:
         return []
-    rows = follow_ups(scope) if settled else open_items(scope)
+    rows = follow_ups(scope, named=True) if settled else open_items(scope, named=True)
     found = session.execute(rows.where(col(FollowUpRow.id).in_(ids)))
     by_id = {row.FollowUpRow.id: _item(row, now) for row in found}
     return [by_id[id_] for id_ in ids if id_ in by_id]

@@ -14,10 +14,10 @@ from sqlmodel import Session, select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import casebook, cases, lanes, overdue, worklist
+from tracker import casebook, cases, lanes, meetings, overdue, worklist
 from tracker.lanes import Filters, Order
 from tracker.ledger import verify
-from tracker.models import Case, Clinic, FollowUpRow, Patient, Person
+from tracker.models import Case, Clinic, FollowUpRow, MeetingItem, Patient, Person
 from tracker.places import Scope
 from tracker.worklist import WorkItem
 
@@ -482,6 +482,21 @@ def test_the_numbers_of_one_person_are_counted_from_what_is_theirs(many: Install
     assert "ix_follow_up_open_navigator" in plans
     assert "ix_patient_case_navigator_state" in plans
     assert "ix_follow_up_open_clinic" not in plans
+
+
+def test_what_is_named_by_number_is_looked_up_by_it_and_not_among_all_of_the_clinics(many: Installation) -> None:
+    clinics = Scope(clinics=frozenset({1, 2, 3}))
+    now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+    with many.database.writing() as session:
+        session.add(MeetingItem(on=now.date(), clinic_id=1, case_id=1, question="", added_by="test:x", added_at=now))
+    looked_up: dict[str, Callable[[Session], object]] = {
+        "lines": lambda session: worklist.items(session, now, clinics, range(1, 40)),
+        "cases": lambda session: casebook.cases_page(session, scope=clinics, state="workup.mdt"),
+        "meeting": lambda session: meetings.on_list(session, now.date(), clinics),
+    }
+    for what, work in looked_up.items():
+        steps = _plans(many, work).splitlines()
+        assert not [step for step in steps if step.endswith("(clinic_id=?)")], (what, steps)
 
 
 def _plans(place: Installation, work: Callable[[Session], object]) -> str:
