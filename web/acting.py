@@ -160,7 +160,7 @@ def _show(form: Form, *, refused: bool = False) -> Response:
         return make_response(render_template("act.html", form=form), 422 if refused else 200)
     answer = make_response(render_template("act_form.html", form=form, in_line=True))
     answer.headers["HX-Retarget"] = f"#act-{form.row.item.id}"
-    answer.headers["HX-Reswap"] = "innerHTML"
+    answer.headers["HX-Reswap"] = "innerHTML show:none"
     return answer
 
 
@@ -202,7 +202,7 @@ def _too_late(ref: str, target: Target) -> Response:
         render_template("worklist_line.html", row=None, target=target, words=words, undo=[], back="", late=True)
     )
     answer.headers["HX-Retarget"] = f"#item-{target.id}"
-    answer.headers["HX-Reswap"] = "outerHTML"
+    answer.headers["HX-Reswap"] = "outerHTML show:none"
     return answer
 
 

@@ -106,6 +106,15 @@ def test_several_lines_at_once(at: Desk) -> None:
     expect(at.line("Chromogranin A", "N-005")).to_be_visible()
 
 
+def test_the_line_stays_in_view_above_its_form(wide: Desk) -> None:
+    wide.go("/worklist?who=anyone")
+    line = wide.page.locator("tbody.wl-line").nth(5)
+    line.get_by_role("link", name=re.compile("^Call ")).click()
+    expect(wide.page.locator("form.wl-form")).to_be_visible()
+    wide.page.wait_for_load_state("networkidle")
+    expect(line.locator("a[data-first]")).to_be_in_viewport(ratio=1)
+
+
 def test_the_keyboard_alone_does_a_line_and_goes_to_the_next(wide: Desk) -> None:
     wide.go("/worklist?who=mine&status=now")
     keys = wide.page.keyboard
