@@ -163,8 +163,14 @@ class Seen:
             for what, found in self.texts
             for plain in [unquote(unescape(re.sub(r"\s+", " ", found))).lower()]
             for word in forbidden
-            if word in plain
+            if re.search(_whole(word), plain)
         ]
+
+
+def _whole(word: str) -> str:
+    """A number is one only where no digit stands beside it: an ETag tells of a file's age in some twenty of them."""
+    before, after = r"(?<!\d)" * word[0].isdigit(), r"(?!\d)" * word[-1].isdigit()
+    return before + re.escape(word) + after
 
 
 def mail(content: bytes) -> Iterator[str]:
@@ -419,6 +425,14 @@ def test_nothing_of_a_patient_is_found_in_what_leaves_or_what_others_read(
     kinds = {what.split()[0] for what, found in seen.texts if found}
     assert kinds >= {"log", "mail", "smtp", "message", "audit", "ledger", "alarm", "header", "answer", "tracker"}
     assert seen.leaks() == []
+
+
+def test_digits_in_a_longer_number_are_no_canary() -> None:
+    seen = Seen()
+    seen.add("header", 'ETag: "1795291961.5297174-50387-1567563761"')
+    assert not seen.leaks()
+    seen.add("header", "X: born in 1961.")
+    assert seen.leaks()
 
 
 @pytest.mark.parametrize(
