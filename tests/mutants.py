@@ -42,7 +42,7 @@ from tracker.secret import load
 MODULES = ("scheduler", "reminders", "digests", "recall", "outbox", "leases", "tick", "ledger", "balance", "audit")
 _ABOUT = (
     *("scheduler", "reminders", "digests", "recall", "outbox", "outbox_edges", "leases", "ledger", "balance", "audit"),
-    *("who_hears", "quiet_days", "races", "alarms"),
+    *("who_hears", "quiet_days", "races", "alarms", "tallies", "planned"),
 )
 TESTS = [f"tests/tracker/test_{about}.py" for about in _ABOUT]
 ROOT = Path(__file__).parent.parent
