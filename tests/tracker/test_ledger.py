@@ -9,8 +9,9 @@ from sqlmodel import col, select
 
 from tests.tracker.conftest import Installation
 from tests.tracker.histories import lanreotide
-from tracker import cases, chain, pathways
+from tracker import accounts, cases, chain, looks, pathways
 from tracker.ledger import Verdict, verify
+from tracker.looks import Look
 from tracker.models import Case, CaseEvent, Clinic, FollowUpRow, Reminder
 
 OPENS = datetime(2026, 4, 24, 8, 0, tzinfo=UTC)
@@ -139,6 +140,20 @@ def test_one_changed_byte_in_an_event_row_is_named(kept: Installation, change: s
 def test_any_row_that_is_not_as_its_events_say_is_named(kept: Installation, statement: str, named: str) -> None:
     tamper(kept, statement)
     assert any(named in finding for finding in verdict(kept).findings)
+
+
+def test_a_look_that_was_changed_is_found(kept: Installation) -> None:
+    with kept.writing(kept.now) as writing:
+        account = accounts.add(writing, "ana@example.org", name="Ana")
+        looks.record(writing.session, kept.secret, [Look(accounts.row_id(account), 1, 1, kept.now, "cases.show")])
+    assert verdict(kept).findings == []
+    tamper(kept, "UPDATE case_look SET page = 'cases.index'")
+    assert [finding[:15] for finding in verdict(kept).broken] == ["case_look row 1"]
+
+
+def test_a_number_of_the_pages_that_was_changed_is_found(kept: Installation) -> None:
+    tamper(kept, "UPDATE tally SET number = number + 1")
+    assert verdict(kept).wrong
 
 
 LEFT_OUT = "UPDATE reminder SET status = 'pending', raised_at = NULL, digest_id = NULL WHERE id = 1"
