@@ -40,7 +40,10 @@ class WarningWords:
 
 @dataclass(frozen=True, slots=True)
 class PreviewWords:
-    """What would change, ready for a page; ``next`` is what is open then and due first."""
+    """What would change, ready for a page.
+
+    ``next`` is what is open then and due first; ``undone``: something ends that nobody has done.
+    """
 
     state: str
     becomes: str
@@ -52,6 +55,7 @@ class PreviewWords:
     warnings: list[WarningWords]
     next: ItemWords | None
     closes: bool
+    undone: bool
 
     @property
     def changes_state(self) -> bool:
@@ -74,6 +78,7 @@ def present(seen: Preview) -> PreviewWords:
         reminders=_reminders(seen),
         lines=_lines(seen),
         warnings=[_warning(pathway, found, answered=found not in seen.unanswered) for found in seen.warnings],
+        undone=any(item.status in ("superseded", "cancelled") for item in seen.changes.end),
         closes=seen.after.history.phase == "closed",
         next=next((_item(pathway, item) for item in seen.after.open_items), None),
     )
@@ -93,7 +98,11 @@ def _shift(pathway: Pathway, shift: Shift) -> ItemWords:
 
 def _ended(pathway: Pathway, item: FollowUp) -> ItemWords:
     how = "" if item.is_open else case_view.how_it_ended(item.status, item.end_reason)
-    lost = f"The appointment on {in_words(item.booked_for)} is no longer in the calendar" if item.booked_for else ""
+    lost = (
+        f"The appointment on {in_words(item.booked_for)} is no longer in the calendar"
+        if item.booked_for and item.status != "done"
+        else ""
+    )
     return _item(pathway, item, ". ".join(words for words in (how, lost) if words))
 
 

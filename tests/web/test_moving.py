@@ -236,6 +236,18 @@ def _select(page: str, name: str) -> str:
     return page.partition(f'name="{name}"')[2].partition("</select>")[0]
 
 
+def test_what_ends_by_being_done_is_not_told_as_left_undone(app: Flask, fresh_register: Register) -> None:
+    with fresh_register.database.reading() as session:
+        open_now = cases.view(session, cases.find(session, "N-002")).open_items
+    booked = {"activity": open_now[0].activity, "rule": open_now[0].rule, "for": "2027-03-20"}
+    fresh_register.tell("N-002", "2027-03-02", "activity:booked", **booked)
+    client, path = app.test_client(), "/cases/N-002/record/done"
+    seen = words(send(client, client.get(path), path, activity=open_now[0].activity))
+    assert "Ends 1" in seen
+    assert "is not recorded as done" not in seen
+    assert "no longer in the calendar" not in seen
+
+
 def test_what_was_done_is_previewed_with_what_it_completes(app: Flask, fresh_register: Register) -> None:
     client = app.test_client()
     path = "/cases/N-002/record/done"
