@@ -40,13 +40,14 @@ def undo(ref: str, event_id: str, reason: str, *, token: str) -> Outcome:
 
     A history that needs the event refuses, and so does one in which something rests on it by now.
     """
-    with desk().database.reading() as session:
-        case = case_for(session, ref, May.WRITE)
-        pathway = pathways.pinned(session, case.pathway_digest)
-        if rests_on(pathway, cases.events_of(session, case), [event_id]) is not None:
+    data, today = {"event": event_id, "reason": reason}, today_at(ref)
+    with desk().writing() as writing:
+        case_for(writing.session, ref, May.WRITE)
+        case = cases.locked(writing.session, ref)  # so that nothing comes between the look and the correction
+        pathway = pathways.pinned(writing.session, case.pathway_digest)
+        if rests_on(pathway, cases.events_of(writing.session, case), [event_id]) is not None:
             return Refused((RESTS_ON_IT,))
-    data = {"event": event_id, "reason": reason}
-    return record(ref, "event:corrected", today_at(ref), data, version=None, token=token)
+        return record_once(writing, ref=ref, kind="event:corrected", on=today, data=data, version=None, token=token)
 
 
 def today_at(ref: str) -> date:
